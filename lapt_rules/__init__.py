@@ -1,0 +1,79 @@
+"""lapt-rules: design principles as code, for neural architecture search.
+
+    import lapt_rules as lapt
+
+    space = lapt.load_space("nas201")
+    principles = lapt.parse_file("mine.lapt")
+    subspace = space.refine(principles)          # exact; raises with a minimal conflict
+    subspace.count(), subspace.sample(10, seed=0)
+    lapt.explain(principles, subspace.unrank(0))
+
+The names below are imported when they are first used, so that the command starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lapt_rules.audit.diff import difference
+    from lapt_rules.audit.explain import Explanation, explain
+    from lapt_rules.authors.author import Author, Brief
+    from lapt_rules.authors.miner import Miner
+    from lapt_rules.errors import LaptError
+    from lapt_rules.evaluate.evaluator import Archive, Evaluator
+    from lapt_rules.evaluate.table import TargetTable, load_table, table_from_api
+    from lapt_rules.gate import examine
+    from lapt_rules.language.parser import parse, parse_file
+    from lapt_rules.language.printer import print_file
+    from lapt_rules.logic.binding import bind
+    from lapt_rules.network import graph, isomorphism_key
+    from lapt_rules.search import BestFirst, RandomSearch, RegularizedEvolution, Searcher
+    from lapt_rules.space import Architecture, Space, load_space
+    from lapt_rules.subspace import Subspace, refine, whole
+    from lapt_rules.transfer import Result
+    from lapt_rules.transfer import transfer as run
+
+_HOME = {
+    "Architecture": "space",
+    "Archive": "evaluate.evaluator",
+    "Author": "authors.author",
+    "BestFirst": "search",
+    "Brief": "authors.author",
+    "Evaluator": "evaluate.evaluator",
+    "Explanation": "audit.explain",
+    "LaptError": "errors",
+    "Miner": "authors.miner",
+    "RandomSearch": "search",
+    "RegularizedEvolution": "search",
+    "Result": "transfer",
+    "Searcher": "search",
+    "Space": "space",
+    "Subspace": "subspace",
+    "TargetTable": "evaluate.table",
+    "bind": "logic.binding",
+    "difference": "audit.diff",
+    "examine": "gate",
+    "explain": "audit.explain",
+    "graph": "network",
+    "isomorphism_key": "network",
+    "load_space": "space",
+    "load_table": "evaluate.table",
+    "parse": "language.parser",
+    "parse_file": "language.parser",
+    "print_file": "language.printer",
+    "refine": "subspace",
+    "run": "transfer",
+    "table_from_api": "evaluate.table",
+    "whole": "subspace",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, "transfer" if name == "run" else name)

@@ -1,0 +1,1 @@
+"""Everything decided is on record, and every decision can be explained."""

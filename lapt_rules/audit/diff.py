@@ -1,0 +1,33 @@
+"""What a change of principles changes: architectures gained and lost, exactly, with witnesses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lapt_rules.logic.formula import And, Not
+from lapt_rules.logic.principles import PrincipleSet
+from lapt_rules.space import Architecture
+from lapt_rules.subspace import Subspace
+
+
+@dataclass(frozen=True)
+class Difference:
+    """From the first principle set to the second, on one space."""
+
+    both: int
+    lost: Subspace
+    gained: Subspace
+
+    def witnesses(self, side: Subspace, number: int) -> list[Architecture]:
+        """The first few architectures of one side, in the order of the space."""
+        return [side.unrank(i) for i in range(min(number, side.count()))]
+
+
+def difference(before: PrincipleSet, after: PrincipleSet) -> Difference:
+    """What `after` keeps and `before` does not, and the reverse. Both are bound to one space."""
+    space = before.space
+    return Difference(
+        both=Subspace(space, And((before.keeps, after.keeps))).count(),
+        lost=Subspace(space, And((before.keeps, Not(after.keeps)))),
+        gained=Subspace(space, And((after.keeps, Not(before.keeps)))),
+    )

@@ -1,0 +1,100 @@
+"""The run folder: a record of a run that a person can read.
+
+    run.json              what was asked for: space, tables, author, searcher, settings, seed
+    archive.jsonl         the source architectures that the author was shown, best first
+    principles/1-learn.lapt, 2-update.lapt, ...   every revision, in order
+    trials.jsonl          every evaluation in the order it was paid for, written as it happens
+    result.json           what was found; it is there only if the run came to its end
+
+No file holds a time or a machine's name: the same run writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lapt_rules.errors import LaptError, RunError
+from lapt_rules.evaluate.evaluator import Archive
+from lapt_rules.search.searcher import Trial
+from lapt_rules.transfer import Journal, Revision
+from lapt_rules.writing import write_whole
+
+
+class RunFolder(Journal):
+    """Writes a run to a folder, as it happens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.principle_files: list[Path] = []
+
+    @classmethod
+    def create(cls, path: Path | None, name: str) -> RunFolder:
+        """A new folder at `path`, which may exist if it is empty; or a free one under `runs/`.
+
+        Raises RunError where it cannot be made or holds something.
+        """
+        try:
+            if path is not None:
+                path.mkdir(parents=True, exist_ok=True)
+                if any(path.iterdir()):
+                    raise RunError(f"{path}: the folder is not empty", "give --out a new folder")
+                folder = cls(path)
+            else:
+                folder = cls(_free_folder(Path("runs"), name))
+            (folder.path / "principles").mkdir()
+        except (OSError, LaptError) as error:
+            if isinstance(error, RunError):
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            place = path or Path("runs")
+            raise RunError(
+                f"{place}: the run folder cannot be made: {reason}", "name another with --out"
+            ) from error
+        return folder
+
+    def started(self, request: dict[str, object], archive: Archive | None) -> None:
+        self._write("run.json", _pretty(request))
+        if archive is not None:
+            members = (
+                {"architecture": str(member.architecture), "value": member.value}
+                for member in archive.members
+            )
+            self._write("archive.jsonl", "".join(json.dumps(m) + "\n" for m in members))
+
+    def revised(self, revision: Revision) -> None:
+        name = f"principles/{revision.iteration}-{revision.step}.lapt"
+        self._write(name, revision.text)
+        self.principle_files.append(self.path / name)
+
+    def tried(self, trial: Trial) -> None:
+        entry = {
+            "iteration": trial.iteration,
+            "architecture": str(trial.architecture),
+            "value": trial.value,
+        }
+        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def ended(self, result: dict[str, object]) -> None:
+        self._write("result.json", _pretty(result))
+
+    def _write(self, name: str, text: str) -> None:
+        write_whole(self.path / name, text)
+
+
+def _free_folder(parent: Path, name: str) -> Path:
+    """A new folder `parent/name`, with a number where that is taken."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def _pretty(value: dict[str, object]) -> str:
+    return json.dumps(value, indent=2) + "\n"

@@ -1,0 +1,1 @@
+"""Who writes principles: one protocol, whoever the author is."""

@@ -1,0 +1,108 @@
+"""`lapt check FILE`: the gate, and what each principle does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lapt_rules.cli import shell
+
+if TYPE_CHECKING:
+    from lapt_rules.gate import Report
+
+
+@click.command("check")
+@shell.file_argument
+@click.option("--archive", metavar="PATH[:TASK]", help="A source table whose best it should keep.")
+@click.option("--archive-size", type=click.IntRange(min=1), metavar="N", help="How many of them.")
+@shell.space_option
+@shell.json_option
+def command(
+    file: str,
+    archive: str | None,
+    archive_size: int | None,
+    space_name: str | None,
+    as_json: bool,
+) -> None:
+    """Pass FILE through the gate: what is wrong, and what each principle keeps and rejects.
+
+    `alone` is how many architectures a principle keeps on its own; `margin` how many it rejects
+    that all the others would keep. Exits with 1 for principles that keep nothing, and with 2 for
+    a file that does not parse or bind.
+    """
+    from lapt_rules.errors import PrincipleError
+    from lapt_rules.gate import examine, space_of
+    from lapt_rules.language.parser import parse
+    from lapt_rules.space import load_space
+
+    text = shell.read_file(file)
+    space = load_space(space_name) if space_name else None
+    source = None
+    if archive is not None:
+        space = space_of(parse(text, file), space)
+        table = shell.read_table(archive, space)
+        source = table.archive(archive_size or min(space.settings.archive, len(table.values)))
+    report = examine(text, file, space, source)
+    if any(error.code not in _FINDINGS for error in report.errors):
+        raise PrincipleError(report.errors)
+    if not as_json:
+        for diagnostic in report.diagnostics:
+            click.echo(f"{diagnostic}\n", err=True)
+    shell.answer(as_json, _as_json(report), _as_text(report))
+    shell.leave(1 if report.errors else 0)
+
+
+_FINDINGS = {"conflict", "support", "too-small"}
+
+
+def _as_text(report: Report) -> str:
+    assert report.principles is not None
+    warnings = len(report.diagnostics) - len(report.errors)
+    found = f"{shell.plural(len(report.errors), 'error')}, {shell.plural(warnings, 'warning')}"
+    if report.subspace is None:
+        return found
+    lines = []
+    if report.effects:
+        width = max(len("principle"), *(len(effect.principle) for effect in report.effects))
+        archive = "archive" if report.archive_size is not None else ""
+        lines.append(
+            f"{'principle':<{width}}  {'alone keeps':>24}  {'at the margin':>16}  {archive:>9}"
+        )
+        for effect in report.effects:
+            alone = f"{effect.alone:,} ({shell.percent(effect.alone, report.total)})"
+            kept = "" if effect.archive is None else f"{effect.archive}/{report.archive_size}"
+            margin = f"-{effect.margin:,}"
+            lines.append(
+                f"{effect.principle:<{width}}  {alone:>24}  {margin:>16}  {kept:>9}".rstrip()
+            )
+    count, space = report.subspace.count(), report.principles.space.name
+    share = shell.percent(count, report.total)
+    lines.append(f"together they keep {count:,} of {report.total:,} in {space} ({share})")
+    if report.archive_kept is not None and report.archive_size:
+        support = report.archive_kept / report.archive_size
+        lift = support / (count / report.total)
+        lines.append(
+            f"and {report.archive_kept} of {report.archive_size} in the archive (lift {lift:.3g})"
+        )
+    return "\n".join([*lines, found])
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
+        "admitted": report.admitted,
+        "count": report.subspace.count() if report.subspace else 0,
+        "total": report.total,
+        "archive_kept": report.archive_kept,
+        "archive_size": report.archive_size,
+        "principles": [
+            {
+                "name": effect.principle,
+                "alone": effect.alone,
+                "margin": effect.margin,
+                "archive": effect.archive,
+            }
+            for effect in report.effects
+        ],
+        "diagnostics": [diagnostic.as_json() for diagnostic in report.diagnostics],
+    }

@@ -1,0 +1,91 @@
+"""The command's entry point: finds the verb, and turns a user's mistake into a message."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import click
+
+from lapt_rules.errors import LaptError, PrincipleError
+
+VERBS = {
+    "run": "Search a target task from the principles of a source task (the main job).",
+    "learn": "Write a principle file from the best architectures of a source table.",
+    "check": "Pass a principle file through the gate, and say what each principle does.",
+    "fmt": "Lay principle files out in their canonical form.",
+    "test": "Run the tests inside a principle file.",
+    "count": "Count the architectures that a principle file keeps, exactly.",
+    "list": "List the architectures that a principle file keeps.",
+    "sample": "Draw architectures uniformly from those that a principle file keeps.",
+    "why": "Say why an architecture is kept or rejected.",
+    "diff": "Count what one principle file gains and loses against another.",
+    "show": "Show a space: layers, operators, classes, regions, costs, notation.",
+    "spaces": "List the spaces that are known.",
+}
+"""Every verb and its one line of help; the verb itself is loaded only when it is called."""
+
+
+class _Verbs(click.Group):
+    """A group whose commands are modules of this package, imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"lapt_rules.cli.{cmd_name}_verb")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from lapt_rules.errors import did_you_mean
+
+        near = None if args[0] in VERBS else did_you_mean(args[0], VERBS)
+        if near:
+            ctx.fail(f"there is no verb {args[0]!r}; did you mean {near!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`lapt VERB --help` tells more. Exit codes: 0 yes, 1 a finding, 2 wrong use.",
+)
+@click.version_option(package_name="lapt-rules")
+def cli() -> None:
+    """Design principles as code, for neural architecture search."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; ends the process with exit code 0, 1 or 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        cli.main(arguments, prog_name="lapt", standalone_mode=True)
+    except LaptError as error:
+        if "--json" in arguments:
+            click.echo(json.dumps({"error": _as_json(error)}))
+        click.echo(str(error) if isinstance(error, PrincipleError) else f"error: {error}", err=True)
+        sys.exit(2)
+    except RecursionError:
+        click.echo("error: the input is nested too deeply", err=True)
+        sys.exit(2)
+
+
+def _as_json(error: LaptError) -> dict[str, Any]:
+    found: dict[str, Any] = {"message": error.message, "fix": error.fix}
+    if isinstance(error, PrincipleError):
+        found = {
+            "message": f"{len(error.diagnostics)} errors in the principles",
+            "diagnostics": [diagnostic.as_json() for diagnostic in error.diagnostics],
+        }
+    return found

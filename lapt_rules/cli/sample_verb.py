@@ -1,0 +1,25 @@
+"""`lapt sample FILE`: architectures drawn uniformly from those that the principles keep."""
+
+from __future__ import annotations
+
+import click
+
+from lapt_rules.cli import shell
+
+
+@click.command("sample")
+@shell.file_argument
+@click.option("-n", "number", type=click.IntRange(1, 1_000_000), default=10, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@shell.space_option
+@shell.json_option
+def command(file: str, number: int, seed: int, space_name: str | None, as_json: bool) -> None:
+    """Draw N architectures uniformly, with replacement, from those that FILE keeps.
+
+    The same seed draws the same architectures.
+    """
+    from lapt_rules.subspace import refine
+
+    principles = shell.read_principles(file, space_name)
+    drawn = [str(a) for a in refine(principles.space, principles).sample(number, seed)]
+    shell.answer(as_json, {"architectures": drawn, "seed": seed}, "\n".join(drawn))

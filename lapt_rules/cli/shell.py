@@ -1,0 +1,120 @@
+"""What the verbs share: options, the way files and architectures are read, and how to answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from lapt_rules.errors import ArchitectureError, TableError
+
+if TYPE_CHECKING:
+    from lapt_rules.evaluate.table import Table
+    from lapt_rules.logic.principles import PrincipleSet
+    from lapt_rules.space import Architecture, Space
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def json_option(verb: Verb) -> Verb:
+    """`--json`: one object on stdout and nothing else there."""
+    text = "Print one JSON object on stdout, and nothing else there."
+    return click.option("--json", "as_json", is_flag=True, help=text)(verb)
+
+
+def space_option(verb: Verb) -> Verb:
+    text = "The space that a file for `space any` is meant for."
+    return click.option("--space", "space_name", metavar="NAME", help=text)(verb)
+
+
+def file_argument(verb: Verb) -> Verb:
+    return click.argument("file", metavar="FILE")(verb)
+
+
+def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
+    """Print the answer of a verb, for a program or for a person."""
+    click.echo(json.dumps(value) if as_json else text)
+
+
+def leave(code: int) -> NoReturn:
+    """End with an exit code: 0 for yes, 1 for a finding."""
+    sys.exit(code)
+
+
+def read_file(path: str) -> str:
+    """The text of a principle file; `-` is standard input."""
+    from lapt_rules.language.parser import read_stream, read_text
+
+    return read_stream(sys.stdin.buffer, "<stdin>") if path == "-" else read_text(path)
+
+
+def read_principles(path: str, space_name: str | None = None) -> PrincipleSet:
+    """The principle file at a path, parsed and bound to its space; PrincipleError if it is wrong.
+
+    Warnings go to stderr.
+    """
+    from lapt_rules.gate import space_of
+    from lapt_rules.language.parser import parse
+    from lapt_rules.logic.binding import bind
+    from lapt_rules.space import load_space
+
+    tree = parse(read_file(path), path)
+    bound = bind(tree, space_of(tree, load_space(space_name) if space_name else None))
+    for warning in bound.warnings:
+        click.echo(str(warning), err=True)
+    return bound
+
+
+def read_architecture(space: Space, text: str) -> Architecture:
+    """An arch string, or a list `[op, op, ...]`, as a well-formed architecture of the space."""
+    from lapt_rules.logic.examples import is_well_formed
+
+    written = text.strip()
+    if written.startswith("[") and written.endswith("]"):
+        entries = [entry.split(" from ") for entry in written[1:-1].split(",")]
+        operators = [entry[0].strip() for entry in entries]
+        sources = [entry[1].strip() if len(entry) > 1 else None for entry in entries]
+        architecture = space.architecture(operators, sources)
+    else:
+        architecture = space.parse(text)
+    if not is_well_formed(architecture):
+        raise ArchitectureError(
+            f"{architecture} is not well-formed in {space.name}",
+            f"`lapt show {space.name}` lists the invariants of the space",
+        )
+    return architecture
+
+
+def read_table(written: str, space: Space, metric: str = "") -> Table:
+    """The table that `PATH` or `PATH:TASK` names."""
+    from lapt_rules.evaluate.table import load_table
+
+    path, task = split_table(written)
+    return load_table(path, space, task, metric)
+
+
+def split_table(written: str) -> tuple[Path, str]:
+    """`PATH:TASK` in its two parts; a path that exists as written has no task."""
+    head, colon, tail = written.rpartition(":")
+    if not colon or Path(written).exists() or "/" in tail or "\\" in tail:
+        return Path(written), ""
+    if not head:
+        raise TableError(f"{written}: there is no path before the colon", "write PATH:TASK")
+    return Path(head), tail
+
+
+def percent(part: int, whole: int) -> str:
+    """A share as people read it: two digits that count.
+
+    >>> percent(378, 15625), percent(1, 10**9)
+    ('2.4 %', '1e-07 %')
+    """
+    return f"{100 * part / whole:.2g} %" if whole else "0 %"
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,61 @@
+"""Where `grammar/`, `spaces/` and `models/` are: content that people read, edit and add to.
+
+In a checkout they stand beside the package, in a wheel inside it. A user's own folders that hold a
+`spaces/` or `models/` of their own are searched first: those named in `LAPT_PATH`, then the
+current folder. The grammar is the language itself and is never overridden.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lapt_rules.errors import SpaceError, did_you_mean, listed
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped() -> Path:
+    """The folder that holds the project's own content."""
+    inside = _PACKAGE / "content"
+    return inside if inside.is_dir() else _PACKAGE.parent
+
+
+def roots() -> list[Path]:
+    """Folders searched for spaces and models, first match wins."""
+    named = [Path(entry) for entry in os.environ.get("LAPT_PATH", "").split(os.pathsep) if entry]
+    return [*named, Path.cwd(), shipped()]
+
+
+def grammar() -> str:
+    """The text of the one grammar."""
+    return (shipped() / "grammar" / "principles.lark").read_text(encoding="utf-8")
+
+
+def space_names() -> list[str]:
+    """Every space that can be loaded by name, in alphabetical order."""
+    return sorted({file.parent.name for root in roots() for file in _space_files(root)})
+
+
+def space_folder(name: str) -> Path:
+    """The folder `spaces/NAME` that holds a `space.toml`.
+
+    Raises SpaceError with the nearest name where there is none.
+    """
+    for root in roots():
+        for file in _space_files(root):
+            if file.parent.name == name:
+                return file.parent
+    known = space_names()
+    near = did_you_mean(name, known)
+    raise SpaceError(
+        f"there is no space `{name}`",
+        f"did you mean `{near}`?"
+        if near
+        else f"use one of {listed(known)}, or put your own in ./spaces/{name}/space.toml "
+        "(or under a folder named in LAPT_PATH)",
+    )
+
+
+def _space_files(root: Path) -> list[Path]:
+    return sorted(root.glob("spaces/*/space.toml"))

@@ -1,0 +1,1 @@
+"""What a candidate is worth: benchmark tables now, training and supernets later."""

@@ -1,0 +1,1 @@
+"""Text to syntax tree and back: what a principle file says, before any space gives it meaning."""

@@ -1,0 +1,180 @@
+"""Text to syntax tree, and every syntax error of a file in one pass.
+
+Where a statement is broken it is blanked out and the rest is parsed again, so that one mistake
+does not hide the next and positions stay true. Limits keep hostile input cheap: a file is at most
+`MAX_CHARACTERS` long and formulas nest at most `MAX_NESTING` deep; the terminals of the grammar
+bound names, numbers and strings.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from lapt_rules import content
+from lapt_rules.errors import LaptError, PrincipleError
+from lapt_rules.language.diagnostics import Diagnostic, Source
+from lapt_rules.language.syntax import File, Span
+
+if TYPE_CHECKING:
+    from lark import Lark, Tree
+
+MAX_CHARACTERS = 64 * 1024
+MAX_NESTING = 64
+MAX_ERRORS = 20
+
+_STATEMENT = re.compile(
+    r'#[^\n]*|"[^"\n]*"|'
+    r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"
+)
+
+
+def parse(text: str, path: str = "<text>") -> File:
+    """The syntax tree of a principle file.
+
+    Raises PrincipleError with every syntax error found, at most `MAX_ERRORS`.
+
+    >>> parse("principle p require layer0 is conv").principles[0].name.text
+    'p'
+    """
+    tree, diagnostics = parse_tolerant(text, path)
+    if diagnostics:
+        raise PrincipleError(diagnostics)
+    assert tree is not None
+    return tree
+
+
+def parse_file(path: str | Path) -> File:
+    """The syntax tree of the file at `path`; LaptError where it cannot be read as text."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a principle file; LaptError where it is no UTF-8 text, or cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return read_stream(file, str(path))
+    except OSError as error:
+        raise LaptError(
+            f"{path}: cannot be read: {error.strerror or error}",
+            "name a principle file, such as one written by `lapt learn`",
+        ) from error
+
+
+def read_stream(stream: BinaryIO, name: str) -> str:
+    """The text of an open file, no more of it than tells that it is too long."""
+    data = stream.read(4 * MAX_CHARACTERS + 1)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start > MAX_CHARACTERS:  # cut in the middle of a character: too long anyway
+            return data[: error.start].decode("utf-8-sig")
+        raise LaptError(
+            f"{name}: not a text file: byte {error.start} is not UTF-8",
+            "a principle file is plain UTF-8 text",
+        ) from error
+
+
+def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[Diagnostic]]:
+    """What could be parsed, and what could not.
+
+    The tree leaves out the broken statements. It is None where the text is beyond a limit, and
+    where a broken `space`, `region` or `define` would make good statements look wrong.
+    """
+    from lapt_rules.language.tree import TreeBuilder
+
+    source = Source(path, text)
+    if len(text) > MAX_CHARACTERS:
+        message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
+        fix = "split the principles over several files"
+        return None, [Diagnostic("limit", message, source, Span(1, 1, 1, 2), fix)]
+    parsed, diagnostics, tainted = _parse_statements(source)
+    if parsed is None:
+        return None, diagnostics
+    too_deep = _nested_too_deep(parsed, source)
+    if too_deep:
+        return None, [*diagnostics, too_deep]
+    builder = TreeBuilder(source)
+    file = builder.build(parsed)
+    diagnostics += builder.diagnostics
+    diagnostics.sort(key=lambda diagnostic: (diagnostic.span.line, diagnostic.span.column))
+    return (None if tainted else file), diagnostics
+
+
+@cache
+def _lark() -> Lark:
+    from lark import Lark
+
+    return Lark(content.grammar(), parser="lalr", lexer="basic", propagate_positions=True)
+
+
+def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic], bool]:
+    """Parse, blanking one broken statement a round; also tells whether a declaration is broken."""
+    from lark.exceptions import UnexpectedInput
+
+    from lapt_rules.language.mistakes import explain
+
+    text = source.text
+    starts = [match.start() for match in _STATEMENT.finditer(text) if match[1]]
+    bounds = [0, *starts, len(text)]
+    blanked: set[int] = set()
+    diagnostics: list[Diagnostic] = []
+    tainted = False
+    while True:
+        try:
+            return _lark().parse(text), diagnostics, tainted
+        except UnexpectedInput as error:
+            offset = error.pos_in_stream
+            offset = len(text) if offset is None or offset < 0 else offset
+            diagnostic, at_previous = explain(error, source, text)
+            chunk = _chunk(bounds, offset)
+            if at_previous:  # the statement before this one ended too early
+                chunk = _chunk(bounds, len(text[:offset].rstrip()) - 1)
+        if not _follows_from_another(source, bounds, chunk, blanked):
+            diagnostics.append(diagnostic)
+        if chunk in blanked or len(diagnostics) >= MAX_ERRORS:
+            return None, diagnostics, True
+        blanked.add(chunk)
+        broken = text[bounds[chunk] : bounds[chunk + 1]]
+        tainted = tainted or broken.startswith(("space", "region", "define"))
+        blank = re.sub(r"\S", " ", broken)
+        text = text[: bounds[chunk]] + blank + text[bounds[chunk + 1] :]
+
+
+def _chunk(bounds: list[int], offset: int) -> int:
+    """The index of the statement that holds `offset`; text before the first counts as one."""
+    return max(i for i in range(len(bounds) - 1) if bounds[i] <= max(0, offset))
+
+
+def _follows_from_another(source: Source, bounds: list[int], chunk: int, blanked: set[int]) -> bool:
+    """Whether an error is only there because a statement next to it was blanked out.
+
+    A heading whose clauses are gone says nothing; a clause whose heading is gone stands nowhere.
+    """
+    if source.text.startswith("principle", bounds[chunk]):
+        return chunk + 1 in blanked
+    headings = [i for i in range(chunk) if source.text.startswith("principle", bounds[i])]
+    clause = source.text.startswith(("require", "forbid", "prefer"), bounds[chunk])
+    return clause and bool(headings) and headings[-1] in blanked
+
+
+def _nested_too_deep(tree: Tree[Any], source: Source) -> Diagnostic | None:
+    """A diagnostic where formulas nest too deep, found without recursion."""
+    from lark import Tree
+
+    level: list[tuple[Tree[Any], int]] = [(tree, -3)]  # start, block and clause do not count
+    while level:
+        node, depth = level.pop()
+        if depth > MAX_NESTING:
+            span = Span(node.meta.line, node.meta.column, node.meta.end_line, node.meta.end_column)
+            return Diagnostic(
+                "limit",
+                f"formulas nest deeper than {MAX_NESTING} levels here",
+                source,
+                span,
+                "give parts of it a name with `define`",
+            )
+        level += [(child, depth + 1) for child in node.children if isinstance(child, Tree)]
+    return None

@@ -1,0 +1,1 @@
+"""What a principle means: one set of architectures, told by three engines that must agree."""

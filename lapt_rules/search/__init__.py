@@ -1,0 +1,15 @@
+"""How candidates are chosen inside a subspace: one ask/tell protocol, one file a searcher."""
+
+from lapt_rules.search.best_first import BestFirst
+from lapt_rules.search.evolution import RegularizedEvolution
+from lapt_rules.search.random_search import RandomSearch
+from lapt_rules.search.searcher import Searcher, SearchState, Trial
+
+__all__ = [
+    "BestFirst",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "SearchState",
+    "Searcher",
+    "Trial",
+]

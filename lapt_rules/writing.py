@@ -1,0 +1,40 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from lapt_rules.errors import LaptError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a UTF-8 text file so that a reader sees the old content or the new, never a part.
+
+    Raises LaptError where the folder does not exist or cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _closed(path, error) from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise _closed(path, error) from error
+
+
+def _closed(path: Path, error: OSError) -> LaptError:
+    reason = error.strerror or str(error)
+    return LaptError(f"{path}: cannot be written: {reason}", "choose another place")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
