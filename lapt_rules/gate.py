@@ -164,7 +164,8 @@ def _conflicts(principles: PrincipleSet, error: ConflictError) -> list[Diagnosti
             if others
             else f"no architecture satisfies `{principle.name}`"
         )
-        found.append(_at(principle, principles, "conflict", message, error.fix))
+        fix = error.fix if others else "weaken it: no architecture can satisfy it"
+        found.append(_at(principle, principles, "conflict", message, fix))
     return found or [Diagnostic("conflict", error.message, principles.source, fix=error.fix)]
 
 

@@ -87,7 +87,7 @@ def graph(architecture: Architecture, pruned: bool = False) -> nx.DiGraph[tuple[
     return found
 
 
-def is_connected(architecture: Architecture) -> bool:
+def every_cell_lives(architecture: Architecture) -> bool:
     """Whether in every cell some live path leads from an input to an output."""
     live = live_layers(architecture)
     cells = {architecture.space.layers[layer].cell for layer in live}

@@ -129,7 +129,7 @@ def _read_json(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise TableError(f"{path}: not a text file", "a table is JSON or a .pth file") from error
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) - 1
+        cut = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
         raise TableError(
             f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}",
             "the file seems cut off: copy it again" if cut else "a table is JSON or a .pth file",

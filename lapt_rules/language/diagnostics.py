@@ -65,6 +65,8 @@ class Diagnostic:
         if span.line > len(lines):
             return [head]
         line = lines[span.line - 1].rstrip("\r")
+        if not line.strip():
+            return [head]
         end = span.end_column if span.end_line == span.line else len(line) + 1
         start = span.column - 1
         width = max(1, end - span.column)

@@ -41,7 +41,7 @@ _PUNCTUATION = {
 _TYPICAL: tuple[tuple[str, str], ...] = (
     (r"&&?|\band\s+and\b", "write `and`"),
     (r"\|\|?", "write `or`"),
-    (r"=>|->|→", "write `if F then G`"),
+    (r"=>|->|→", "write `if F then G`, or `>=` between two measures"),
     (r"!(?!=)", "write `not`"),
     (r"≤|=<", "write `<=`"),
     (r"≥", "write `>=`"),
@@ -51,12 +51,11 @@ _TYPICAL: tuple[tuple[str, str], ...] = (
     (r'"', "names of layers and operators stand without quotes"),
     (r"\.\d", "write the digit before the point: 0.5"),
     (r"\d+\.\d", "counts and costs are whole numbers"),
+    (r"//|/\*", "a comment starts with `#`"),
     (r"[*/%]", "expressions know `+` and `-` only"),
     (r";", "statements need no separator"),
     (r"else\b", "there is no `else`; write a second `if F then G`"),
     (r"implies\b", "write `if F then G`"),
-    (r"(?:all|every|any|exists|forall)\b", "write `each l in R: F` or `some l in R: F`"),
-    (r"//|/\*", "a comment starts with `#`"),
 )
 
 
@@ -73,7 +72,11 @@ def explain(error: UnexpectedInput, source: Source, text: str) -> tuple[Diagnost
         message = f"`{_shown(rest)}` is not understood here"
         if rest.startswith('"'):
             message = "this text has no closing quote on its line, or is over 2,000 characters"
-        fix = _typical(rest) or f"expected {_expected(set(error.allowed or ()))}"
+            fix = 'end it with `"` on the same line'
+            return Diagnostic("syntax", message, source, span, fix), False
+        before = text[: error.pos_in_stream or 0]
+        fix = _in_context(rest, set(error.allowed or ()), before) or _typical(rest)
+        fix = fix or f"expected {_expected(set(error.allowed or ()))}"
         return Diagnostic("syntax", message, source, span, fix), False
     assert isinstance(error, UnexpectedToken)
     token, expected = error.token, set(error.accepts or error.expected)
@@ -93,7 +96,7 @@ def explain(error: UnexpectedInput, source: Source, text: str) -> tuple[Diagnost
 def _unexpected(
     word: str, kind: str, expected: set[str], rest: str, before: str
 ) -> tuple[str, str]:
-    message = f"`{_shown(word)}` cannot stand here"
+    message = f"`{_shortened(word)}` cannot stand here"
     if kind in _CLAUSES and "PRINCIPLE" in expected and not expected & _CLAUSES:
         return (
             f"`{word}` stands outside a principle",
@@ -110,7 +113,7 @@ def _unexpected(
             "a measure is not a condition",
             "write `prefer more MEASURE weight W`, or compare it: `count(conv) >= 2`",
         )
-    typical = _typical(rest)
+    typical = _in_context(rest, expected, before) or _typical(rest)
     if typical:
         return message, typical
     if kind == "NAME":
@@ -123,6 +126,34 @@ def _unexpected(
     if word in WORDS and "NAME" in expected:
         return message, f"`{word}` is a word of the language; expected {_expected(expected)}"
     return message, f"expected {_expected(expected)}"
+
+
+def _in_context(rest: str, expected: set[str], before: str) -> str:
+    """The fix for a mistake that only what stands around it gives away."""
+    previous = re.search(r"(\S+)\s*$", before)
+    last = previous[1] if previous else ""
+    touching = bool(before) and not before[-1].isspace() and before[-1].isalnum()
+    if touching and re.match(r"_\d", rest) and last[-1].isdigit():
+        return "write numbers without separators"
+    if touching and re.match(r"\w", rest):
+        return "too long: names have at most 64 characters, numbers 40 digits and 6 decimals"
+    if re.match(r"==|!=", rest) and "RELATION" not in expected:
+        return "say what a layer is with `is`, and that two are alike with `same(A, B)`"
+    if last in {"all", "every", "any", "exists", "forall"}:
+        return "write `each l in R: F` or `some l in R: F`"
+    if before.rstrip().endswith("at") and rest.startswith("most"):
+        return "write `not at least K of (...)` with K one higher"
+    if last == "exactly" or rest.startswith("exactly"):
+        return "write `at least K of (...) and not at least K+1 of (...)`"
+    if rest.startswith("|") and "LSQB" in expected:
+        return 'an arch string stands in "double quotes"'
+    if rest.startswith('"') and "REQUIRE" in expected:
+        return "a principle has one reason, right after its name"
+    if rest.startswith("-") and "INT" in expected:
+        return "numbers are never negative: bring it to the other side of the comparison"
+    if rest.startswith(":") and "THEN" in expected:
+        return "write `if F then G`"
+    return ""
 
 
 def _fix_for_end(expected: set[str]) -> str:
@@ -150,6 +181,8 @@ def _expected(terminals: set[str]) -> str:
         ({"NOT", "IF", "CONNECTED"}, {"LPAR", "INT", "NAME", "IF", "NOT", "EACH", "SOME", "AT",
           "SAME", "CONNECTED", "COUNT", "SUM", "LONGEST", "SHORTEST", "MORE"},
          "a formula such as `layer0 is conv`"),
+        ({"LSQB", "STRING"}, {"LSQB", "STRING"},
+         'an architecture: an arch string in "quotes" or a list `[OP, OP, ...]`'),
         ({"COUNT", "SUM"}, {"COUNT", "SUM", "LONGEST", "SHORTEST", "INT", "LPAR"},
          "a number or a measure such as `count(conv)`"),
         (_CLAUSES, _CLAUSES | _TESTS, "a clause (`require`, `forbid`, `prefer`)"),
@@ -182,6 +215,9 @@ def _blank_comment(match: re.Match[str]) -> str:
 
 def _shown(text: str) -> str:
     """The first word of a text, short enough for a message."""
-    match = re.match(r"\w+|\S", text.lstrip())
-    word = match[0] if match else "end of file"
+    match = re.match(r'"[^"\n]*"|\w+|\S', text.lstrip())
+    return _shortened(match[0] if match else "end of file")
+
+
+def _shortened(word: str) -> str:
     return word if len(word) <= 40 else word[:37] + "..."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 64 * 1024
 MAX_NESTING = 64
+MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
 _STATEMENT = re.compile(
@@ -90,6 +91,9 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
         message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
         fix = "split the principles over several files"
         return None, [Diagnostic("limit", message, source, Span(1, 1, 1, 2), fix)]
+    too_long = _comment_too_long(source)
+    if too_long:
+        return None, [too_long]
     parsed, diagnostics, tainted = _parse_statements(source)
     if parsed is None:
         return None, diagnostics
@@ -158,6 +162,18 @@ def _follows_from_another(source: Source, bounds: list[int], chunk: int, blanked
     headings = [i for i in range(chunk) if source.text.startswith("principle", bounds[i])]
     clause = source.text.startswith(("require", "forbid", "prefer"), bounds[chunk])
     return clause and bool(headings) and headings[-1] in blanked
+
+
+def _comment_too_long(source: Source) -> Diagnostic | None:
+    """A diagnostic for a comment that the grammar would cut off, and read its rest as principles."""
+    for match in _STATEMENT.finditer(source.text):
+        if match[0].startswith("#") and len(match[0]) > MAX_COMMENT:
+            line = source.text.count("\n", 0, match.start()) + 1
+            column = match.start() - (source.text.rfind("\n", 0, match.start()) + 1) + 1
+            message = f"a comment is at most {MAX_COMMENT:,} characters long"
+            span = Span(line, column, line, column + 1)
+            return Diagnostic("limit", message, source, span, "break it over several lines")
+    return None
 
 
 def _nested_too_deep(tree: Tree[Any], source: Source) -> Diagnostic | None:

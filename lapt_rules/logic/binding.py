@@ -289,7 +289,8 @@ class _Binder:
     def _each(self, name: ast.Name, region: ast.Names, body: ast.Formula) -> tuple[Formula, ...]:
         """The body once for each layer of the region."""
         layers = self.names.region(region)
-        if not self.names.is_new(name):
+        fix = "choose another name, or close the quantifier before it with parentheses"
+        if not self.names.is_new(name, fix):
             return (FALSE,)
         parts = []
         for layer in layers:

@@ -105,12 +105,11 @@ class Names:
 
     # --------------------------------------------------------------------------- declaration
 
-    def is_new(self, name: ast.Name) -> bool:
+    def is_new(self, name: ast.Name, fix: str = "choose another name") -> bool:
         """Whether a name is free to be given; reports it where it is not."""
         kind = self.kind(name.text)
         if kind:
-            message = f"`{name.text}` is already {kind}"
-            self.error("duplicate-name", message, name.span, "choose another name")
+            self.error("duplicate-name", f"`{name.text}` is already {kind}", name.span, fix)
         return not kind
 
     @contextmanager
@@ -165,6 +164,7 @@ class Names:
             self.error("not-portable", message, name.span, fix)
         else:
             noun = kind.split(" ", 1)[1]
-            here = "this file" if kind == "a definition" else space.name
+            here = "a file for any space" if self.portable else space.name
+            here = "this file" if kind == "a definition" else here
             fix = f"did you mean `{near}`?" if near else choice or "declare it above with `define`"
             self.error("unknown-name", f"{here} has no {noun} `{name.text}`", name.span, fix)

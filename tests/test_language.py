@@ -1,0 +1,281 @@
+"""Text and syntax tree: parsing, printing, comments, and every error of a file in one pass."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trees import principle_files
+
+from lapt_rules import content
+from lapt_rules.errors import PrincipleError
+from lapt_rules.language import syntax as ast
+from lapt_rules.language.parser import MAX_CHARACTERS, MAX_NESTING, parse, parse_tolerant
+from lapt_rules.language.printer import print_file
+from lapt_rules.space import load_space
+
+SPACES = [load_space(name) for name in ("nas201", "trans101", "darts")]
+
+EXAMPLE = """\
+# Learned from the 50 best ImageNet16-120 cells.
+space nas201
+
+region side = {layer1, layer4}
+define shortcut = layer3 is skip_connect
+
+principle convolve_the_input
+  "Layers that read the cell's input extract features, so they convolve."
+  require layer0 is conv
+  require layer1 in {conv, none} unless shortcut
+
+principle deep_enough
+  require longest(conv) >= 2
+  require if layer0 is skip_connect then each l in late: l is conv
+  require at least 2 of (shortcut, layer2 is nor_conv_3x3, count(conv in side) == 2)
+  prefer more count(nor_conv_3x3) weight 0.3
+  prefer layer4 is nor_conv_3x3 when shortcut weight 0.6
+
+expect 20..100
+accept [nor_conv_3x3, none, nor_conv_3x3, skip_connect, nor_conv_3x3, nor_conv_1x1]
+"""
+
+
+def codes(text: str) -> list[tuple[str, int]]:
+    """The code and line of every diagnostic of a text."""
+    _, diagnostics = parse_tolerant(text)
+    return [(diagnostic.code, diagnostic.span.line) for diagnostic in diagnostics]
+
+
+def test_the_canonical_layout_of_a_canonical_file_is_the_file() -> None:
+    assert print_file(parse(EXAMPLE)) == EXAMPLE
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+@given(data=st.data())
+def test_parsing_what_is_printed_gives_the_tree_back(space: object, data: st.DataObject) -> None:
+    tree = data.draw(principle_files(space))  # type: ignore[arg-type]
+    text = print_file(tree)
+    assert parse(text) == tree
+    assert print_file(parse(text)) == text
+
+
+def test_white_space_does_not_matter() -> None:
+    assert parse(" ".join(EXAMPLE.split("\n")[1:-2])) == parse("\n".join(EXAMPLE.split("\n")[1:-2]))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("layer0 in {conv}", "layer0 is conv"),
+        ("layer0 is {conv, none}", "layer0 in {conv, none}"),
+        ("layer0 is not live", "layer0 is dead"),
+        ("((layer0 is conv))", "layer0 is conv"),
+        ("(connected or connected) and connected", "(connected or connected) and connected"),
+        ("not (not connected)", "not not connected"),
+        ("(each l in all: l is conv) or connected", "(each l in all: l is conv) or connected"),
+        ("connected or (some l in all: l is live)", "connected or (some l in all: l is live)"),
+        ("count(conv)-(1+2)>=0", "count(conv) - (1 + 2) >= 0"),
+    ],
+)  # fmt: skip
+def test_formulas_have_one_canonical_form(written: str, canonical: str) -> None:
+    tree = parse(f"principle p require {written}")
+    assert print_file(tree) == f"principle p\n  require {canonical}\n"
+    assert parse(print_file(tree)) == tree
+
+
+def test_a_quantifier_or_if_reaches_as_far_right_as_it_can() -> None:
+    text = "principle p require connected and each l in all: l is conv or connected"
+    formula = parse(text).principles[0].clauses[0].formula  # type: ignore[union-attr]
+    assert isinstance(formula, ast.Conjunction)
+    assert isinstance(formula.parts[1], ast.Quantified)
+    assert isinstance(formula.parts[1].body, ast.Disjunction)
+
+
+def test_a_test_belongs_to_the_principle_only_if_it_is_indented_under_it() -> None:
+    arch = '"3_33_333"'
+    tree = parse(f"principle p\n  require connected\n  accept {arch}\nreject {arch}\n")
+    assert [type(clause) for clause in tree.principles[0].clauses] == [ast.Hard, ast.Accept]
+    assert isinstance(tree.blocks[-1], ast.Reject)
+    assert codes(f"principle p\n  require connected\naccept {arch}\n  require connected\n") == [
+        ("misplaced", 4)
+    ]
+
+
+# ------------------------------------------------------------------------------------- comments
+
+COMMENTED = """\
+# heading
+
+# about the space
+space nas201  # beside the space
+
+# above p
+principle p
+  "why"  # beside the heading
+  # above the clause
+  require layer0 is conv  # beside the clause
+
+  # set apart
+  forbid connected
+# at the end
+"""
+
+
+def test_formatting_keeps_every_comment() -> None:
+    printed = print_file(parse(COMMENTED))
+    kept = [line.partition("#")[2] for line in printed.split("\n") if "#" in line]
+    assert kept == [line.partition("#")[2] for line in COMMENTED.split("\n") if "#" in line]
+    assert print_file(parse(printed)) == printed
+
+
+@given(st.lists(st.sampled_from([*EXAMPLE.split("\n"), "", "# a", "  # b", "\t# c"]), max_size=30))
+def test_formatting_is_idempotent_and_loses_no_comment(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    tree, diagnostics = parse_tolerant(text)
+    if tree is None or diagnostics:
+        return
+    once = print_file(tree)
+    assert print_file(parse(once)) == once
+    assert parse(once) == tree
+    assert once.count("#") == text.count("#")
+
+
+def test_a_number_sign_inside_a_text_is_no_comment() -> None:
+    assert parse('principle p "see #3" require connected').principles[0].why == "see #3"
+
+
+# --------------------------------------------------------------------------------------- errors
+
+
+def test_every_error_of_a_file_is_found_in_one_pass() -> None:
+    text = """\
+space nas201
+principle a:
+  require layer0 is conv
+principle b
+  require layer0 is
+  require layer0 = conv
+  forbid layer1 is conv
+principle c
+  require 1 <= count(conv) <= 3
+  prefer count(conv) weight 0.3
+"""
+    assert codes(text) == [
+        ("syntax", 2),
+        ("syntax", 5),
+        ("syntax", 6),
+        ("syntax", 9),
+        ("syntax", 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clause", "fix"),
+    [
+        ("require layer0 = conv", "compare with `==`"),
+        ("require layer0 is conv && connected", "write `and`"),
+        ("require layer0 is conv || connected", "write `or`"),
+        ("require !connected", "write `not`"),
+        ("require connected -> connected", "write `if F then G`"),
+        ('require layer0 is "conv"', "without quotes"),
+        ("require 1 <= count(conv) <= 3", "write `A <= B and B <= C`"),
+        ("require count(conv)", "compare the measure"),
+        ("prefer count(conv) weight 1", "prefer more MEASURE"),
+        ("prefer connected weight .5", "0.5"),
+        ("prefer connected", "weight W"),
+        ("require count(conv) >= 1.5", "whole numbers"),
+        ("REQUIRE connected", "lower case"),
+        ("require connected;", "no separator"),
+        ("require (connected", "`)`"),
+        ("require each l in all l is conv", "`:`"),
+        ("requre connected", "did you mean `require`?"),
+        ('require connected accept "unclosed', "closing quote"),
+    ],
+)
+def test_a_typical_mistake_is_answered_with_its_fix(clause: str, fix: str) -> None:
+    _, diagnostics = parse_tolerant(f"space nas201\nprinciple p\n  {clause}\n")
+    assert diagnostics
+    assert any(fix in f"{d.message} {d.fix}" for d in diagnostics), [str(d) for d in diagnostics]
+
+
+def test_a_message_shows_the_place() -> None:
+    with pytest.raises(PrincipleError) as caught:
+        parse("space nas201\nprinciple p\n\trequire layer0 = conv\n", "mine.lapt")
+    assert str(caught.value) == (
+        "error: `=` cannot stand here [syntax]\n"
+        "  --> mine.lapt:3:17\n"
+        "  |\n"
+        "3 | \trequire layer0 = conv\n"
+        "  | \t               ^\n"
+        "  = compare with `==`, and a layer with `is`"
+    )
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_parser_raise_anything_else(text: str) -> None:
+    parse_tolerant(text)
+
+
+@given(
+    st.lists(st.sampled_from([*EXAMPLE.split(), "(", ")", "{", "}", '"', "#", "\n"]), max_size=60)
+)
+def test_no_jumble_of_words_makes_the_parser_raise_anything_else(words: list[str]) -> None:
+    parse_tolerant(" ".join(words))
+
+
+# --------------------------------------------------------------------------------------- limits
+
+
+def test_a_file_that_is_too_long_is_refused() -> None:
+    assert codes("#" * (MAX_CHARACTERS + 1)) == [("limit", 1)]
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "(" * 10_000 + "connected" + ")" * 10_000,
+        "not " * 10_000 + "connected",
+        "if connected then " * 3_000 + "connected",
+        "count(conv) >= " + "(" * 10_000 + "1" + ")" * 10_000,
+    ],
+)
+def test_nesting_has_a_limit(formula: str) -> None:
+    assert codes(f"principle p require {formula}") == [("limit", 1)]
+
+
+def test_nesting_up_to_the_limit_is_allowed() -> None:
+    depth = MAX_NESTING - 2
+    tree = parse("principle p require " + "not " * depth + "connected")
+    assert parse(print_file(tree)) == tree
+
+
+# -------------------------------------------------------------------------------------- grammar
+
+
+def test_the_grammar_is_lalr_without_a_conflict(caplog: pytest.LogCaptureFixture) -> None:
+    import lark
+
+    caplog.set_level(logging.DEBUG, logger=lark.logger.name)
+    lark.logger.propagate = True
+    lark.Lark(content.grammar(), parser="lalr", lexer="basic", debug=True)
+    assert not [record for record in caplog.records if "conflict" in record.getMessage().lower()]
+
+
+def test_llguidance_accepts_the_grammar() -> None:
+    llguidance = pytest.importorskip("llguidance")
+    grammar = llguidance.grammar_from("lark", content.grammar())
+    assert llguidance.LLMatcher.validate_grammar(grammar) == ""
+
+
+def test_xgrammar_accepts_the_grammar() -> None:
+    xgrammar = pytest.importorskip("xgrammar")
+    assert "principle ::=" in str(xgrammar.Grammar.from_lark(content.grammar()))
+
+
+def test_the_words_of_the_language_are_those_of_the_grammar() -> None:
+    import re
+
+    grammar = re.sub(r"//[^\n]*|%import[^\n]*", "", content.grammar())
+    assert set(re.findall(r'"([a-z]+)"', grammar)) == ast.WORDS

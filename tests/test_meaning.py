@@ -1,0 +1,275 @@
+"""One meaning, three engines: plain evaluation, arrays and Z3 define the same set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+import numpy as np
+import pytest
+import z3
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trees import formulas, hard_clauses, name, principle_files
+
+from lapt_rules.language import syntax as ast
+from lapt_rules.logic.arrays import Arrays, Rows
+from lapt_rules.logic.binding import bind, invariants
+from lapt_rules.logic.formula import Connected, Live, Plain
+from lapt_rules.logic.smt import Answer, Encoding, Reasoner
+from lapt_rules.network import graph
+from lapt_rules.space import Space, load_space
+from lapt_rules.subspace import Subspace, whole
+
+NAS201, TRANS101, DARTS = (load_space(name) for name in ("nas201", "trans101", "darts"))
+TABLE_SPACES = pytest.mark.parametrize("space", [NAS201, TRANS101], ids=lambda space: space.name)
+
+
+def as_file(space: Space, *clauses: ast.Hard) -> ast.File:
+    principle = ast.Principle(name("p"), "", clauses)
+    return ast.File((ast.SpaceLine(name(space.name)), principle))
+
+
+def random_rows(space: Space, number: int, seed: int) -> Rows:
+    """Random well-formed architectures."""
+    generator = np.random.default_rng(seed)
+    sizes = [len(variable.values) for variable in space.variables]
+    rows = generator.integers(0, sizes, (200 * number, len(sizes))).astype(np.int8)
+    return rows[Arrays(space, rows).holds(invariants(space))][:number]
+
+
+def keeps(space: Space, file: ast.File) -> frozenset[tuple[int, ...]]:
+    """The set that a file keeps."""
+    rows = Subspace(space, bind(file, space).keeps).rows
+    return frozenset(map(tuple, rows.tolist()))
+
+
+def membership(encoding: Encoding, rows: Rows, variable: int = 0) -> z3.BoolRef:
+    """A decision tree in Z3 that is true of exactly the given rows."""
+    if not len(rows):
+        return z3.BoolVal(False, encoding.takes[0][0].ctx)
+    if variable == rows.shape[1]:
+        return z3.BoolVal(True, encoding.takes[0][0].ctx)
+    branches = [
+        z3.And(takes, membership(encoding, rows[rows[:, variable] == value], variable + 1))
+        for value, takes in enumerate(encoding.takes[variable])
+    ]
+    return z3.Or(*branches)
+
+
+# --------------------------------------------------------------------------------- three engines
+
+
+@pytest.mark.slow
+@TABLE_SPACES
+@given(data=st.data())
+@settings(max_examples=150)
+def test_z3_and_arrays_define_the_same_set(space: Space, data: st.DataObject) -> None:
+    formula = bind(data.draw(principle_files(space, hard_only=True)), space).keeps
+    context = z3.Context()
+    solver = z3.Solver(ctx=context)
+    encoding = Encoding(space, context, solver.add)
+    listed = Subspace(space, formula).rows
+    # One question for the whole space: is there an architecture on which the two differ?
+    solver.add(encoding.formula(formula) != membership(encoding, listed))
+    assert solver.check() == z3.unsat
+
+
+@pytest.mark.slow
+@TABLE_SPACES
+@given(data=st.data())
+@settings(max_examples=60)
+def test_plain_evaluation_and_arrays_define_the_same_set(space: Space, data: st.DataObject) -> None:
+    formula = bind(data.draw(principle_files(space, hard_only=True)), space).keeps
+    rows = whole(space).rows
+    plain = [Plain(space, row).holds(formula) for row in rows.tolist()]
+    assert Arrays(space, rows).holds(formula).tolist() == plain
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+@settings(max_examples=60)
+def test_the_engines_agree_on_random_darts_architectures(data: st.DataObject, seed: int) -> None:
+    formula = bind(data.draw(principle_files(DARTS, hard_only=True)), DARTS).keeps
+    rows = random_rows(DARTS, 20, seed)
+    mask = Arrays(DARTS, rows).holds(formula).tolist()
+    assert [Plain(DARTS, row).holds(formula) for row in rows.tolist()] == mask
+    context = z3.Context()
+    solver = z3.Solver(ctx=context)
+    encoding = Encoding(DARTS, context, solver.add)
+    expression = encoding.formula(formula)
+    for row, kept in zip(rows.tolist()[:5], mask[:5], strict=True):
+        taken = [encoding.takes[variable][value] for variable, value in enumerate(row)]
+        assert solver.check(*taken, expression) == (z3.sat if kept else z3.unsat)
+
+
+# ------------------------------------------------------------------------ paths, by brute force
+
+
+def live_paths(space: Space, row: list[int]) -> Iterator[list[str]]:
+    """Every live path of every cell, as the names of its layers, by networkx."""
+    from lapt_rules.space import Architecture
+
+    whole_graph = graph(Architecture(space, tuple(row)))
+    dead_ends = [
+        node
+        for node, data in whole_graph.nodes(data=True)
+        if data["kind"] == "layer" and data["operator"] == "none"
+    ]
+    whole_graph.remove_nodes_from(dead_ends)
+    for cell in space.cells:
+        for source in cell.inputs:
+            for target in cell.outputs:
+                for path in nx.all_simple_paths(
+                    whole_graph, (cell.name, source), (cell.name, target)
+                ):
+                    yield [layer for _, layer in path if layer in space.layer_index]
+
+
+@pytest.mark.parametrize("space", [NAS201, TRANS101, DARTS], ids=lambda space: space.name)
+def test_live_and_connected_are_what_the_paths_say(space: Space) -> None:
+    for row in random_rows(space, 150, 1).tolist():
+        paths = list(live_paths(space, row))
+        plain = Plain(space, row)
+        on_a_path = {layer for path in paths for layer in path}
+        live = {layer.name for i, layer in enumerate(space.layers) if plain.holds(Live(i))}
+        assert live == on_a_path
+        assert any(plain.holds(Connected(cell)) for cell in range(len(space.cells))) == bool(paths)
+
+
+@pytest.mark.parametrize("region", ["all", "late"])
+@pytest.mark.parametrize("space", [NAS201, DARTS], ids=lambda space: space.name)
+def test_longest_and_shortest_are_what_the_paths_say(space: Space, region: str) -> None:
+    counted = {space.layers[layer].name for layer in space.regions[region]}
+    text = f"space {space.name} principle p prefer more EXTREME(conv in {region}) weight 1"
+    measures = [
+        bind(text.replace("EXTREME", extreme), space).preferences[0].what
+        for extreme in ("longest", "shortest")
+    ]
+    for row in random_rows(space, 150, 2).tolist():
+        architecture = [space.operators[row[v]].name for v in space.operator_variable]
+        operators = dict(zip(space.layer_index, architecture, strict=True))
+        lengths: dict[str, list[int]] = {cell.name: [] for cell in space.cells}
+        for path in live_paths(space, row):
+            cell = space.cells[space.layers[space.layer_index[path[0]]].cell].name
+            lengths[cell].append(
+                sum(
+                    layer in counted and operators[layer] in space.classes["conv"] for layer in path
+                )
+            )
+        longest = max(max(found, default=0) for found in lengths.values())
+        shortest = min(min(found, default=0) for found in lengths.values())
+        found = [Plain(space, row).amount(measure) for measure in measures]  # type: ignore[arg-type]
+        assert found == [longest, shortest]
+
+
+# ---------------------------------------------------------------------------- metamorphic laws
+
+
+@given(data=st.data())
+def test_another_principle_never_grows_the_set(data: st.DataObject) -> None:
+    first, second = (data.draw(hard_clauses(TRANS101)) for _ in range(2))
+    assert keeps(TRANS101, as_file(TRANS101, first, second)) <= keeps(
+        TRANS101, as_file(TRANS101, first)
+    )
+
+
+@given(data=st.data())
+def test_a_formula_and_its_negation_part_the_space(data: st.DataObject) -> None:
+    formula = data.draw(formulas(TRANS101))
+    holds = keeps(TRANS101, as_file(TRANS101, ast.Hard("require", formula)))
+    fails = keeps(TRANS101, as_file(TRANS101, ast.Hard("require", ast.Negation(formula))))
+    forbidden = keeps(TRANS101, as_file(TRANS101, ast.Hard("forbid", formula)))
+    assert fails == forbidden
+    assert not holds & fails
+    assert len(holds) + len(fails) == 4096
+
+
+@given(data=st.data())
+def test_order_and_repetition_do_not_matter(data: st.DataObject) -> None:
+    clauses = data.draw(st.lists(hard_clauses(TRANS101), min_size=1, max_size=4))
+    shuffled = data.draw(st.permutations([*clauses, clauses[0]]))
+    assert keeps(TRANS101, as_file(TRANS101, *clauses)) == keeps(
+        TRANS101, as_file(TRANS101, *shuffled)
+    )
+
+
+@given(data=st.data())
+@settings(max_examples=50)
+def test_redundant_iff_removing_it_leaves_the_set_unchanged(data: st.DataObject) -> None:
+    file = data.draw(principle_files(TRANS101, hard_only=True))
+    principles = bind(file, TRANS101)
+    complete = keeps(TRANS101, file)
+    redundant = {found.principle.name for found in Reasoner(principles).redundancies()}
+    for principle in file.principles:
+        rest = ast.File(tuple(block for block in file.blocks if block is not principle))
+        assert (keeps(TRANS101, rest) == complete) == (principle.name.text in redundant)
+
+
+@given(data=st.data())
+@settings(max_examples=50)
+def test_what_implies_a_redundant_principle_does_imply_it(data: st.DataObject) -> None:
+    file = data.draw(principle_files(TRANS101, hard_only=True))
+    for found in Reasoner(bind(file, TRANS101)).redundancies():
+        names = {principle.name for principle in found.implied_by}
+        space_line = file.blocks[0]
+        implying = ast.File((space_line, *(p for p in file.principles if p.name.text in names)))
+        implied = ast.File(
+            (space_line, *(p for p in file.principles if p.name.text == found.principle.name))
+        )
+        assert keeps(TRANS101, implying) <= keeps(TRANS101, implied)
+
+
+# ------------------------------------------------------------------------------------------- Z3
+
+
+def reasoner(text: str, space: Space = NAS201, timeout: float = 10) -> Reasoner:
+    return Reasoner(bind(f"space {space.name}\n{text}", space), timeout)
+
+
+def test_a_conflict_is_minimal_and_in_the_users_names() -> None:
+    found = reasoner(
+        "principle a require layer0 is conv\n"
+        "principle b require count(pool) >= 5\n"
+        "principle c require layer1 is none\n"
+        "principle d require connected\n"
+    ).conflict()
+    assert found is not None
+    assert [principle.name for principle in found.principles] == ["a", "b", "c"]
+    assert found.minimal
+
+
+@given(data=st.data())
+@settings(max_examples=50)
+def test_every_conflict_is_a_conflict_and_minimal(data: st.DataObject) -> None:
+    file = data.draw(principle_files(TRANS101, hard_only=True))
+    principles = bind(file, TRANS101)
+    found = Reasoner(principles).conflict()
+    if found is None:
+        assert keeps(TRANS101, file)
+        return
+    names = [principle.name for principle in found.principles]
+
+    def kept_without(dropped: str) -> frozenset[tuple[int, ...]]:
+        chosen = tuple(
+            p for p in file.principles if p.name.text in names and p.name.text != dropped
+        )
+        return keeps(TRANS101, ast.File((file.blocks[0], *chosen)))
+
+    assert not kept_without("")
+    assert all(kept_without(dropped) for dropped in names)
+
+
+def test_a_sum_that_cannot_be_reached_is_decided_quickly() -> None:
+    text = "principle p require sum(params) <= 14000 principle q require count(conv) >= 11"
+    assert reasoner(text, DARTS).satisfiable() is Answer.NO
+
+
+def test_a_question_that_takes_too_long_is_answered_unknown() -> None:
+    hard = " ".join(
+        f"principle p{i} require sum(params in {{normal_{i}a, reduce_{i}b, normal_{i}b}}) + "
+        f"longest(conv in reduce) == sum(flops in {{normal_{i}a, reduce_{i}a}}) - {17 * i}"
+        for i in range(1, 5)
+    )
+    answer = reasoner(hard, DARTS, timeout=0.001).satisfiable()
+    assert answer is Answer.UNKNOWN
+    assert reasoner(hard, DARTS, timeout=0.001).conflict() is None

@@ -1,0 +1,225 @@
+"""Spaces and architectures: what `space.toml` declares, and how an ARCH is read and written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import table
+
+from lapt_rules import content
+from lapt_rules.errors import ArchitectureError, SpaceError
+from lapt_rules.logic.examples import is_well_formed
+from lapt_rules.space import Space, load_space
+from lapt_rules.subspace import moves, whole
+
+
+def test_the_spaces_have_their_published_sizes(nas201: Space, trans101: Space) -> None:
+    assert whole(nas201).count() == 5**6 == 15_625
+    assert whole(trans101).count() == 4**6 == 4_096
+
+
+def test_darts_has_the_names_that_are_fixed(darts: Space) -> None:
+    layers = [f"{cell}_{k}{x}" for cell in ("normal", "reduce") for k in range(1, 5) for x in "ab"]
+    assert list(darts.layer_index) == layers
+    assert darts.node_names == ("input0", "input1", "stage1", "stage2", "stage3", "stage4")
+    assert darts.regions["normal_2"] == (2, 3)
+    assert len(darts.operators) == 8
+
+
+@pytest.mark.parametrize("name", ["nas201", "trans101", "darts"])
+def test_every_space_has_the_standard_classes_and_regions(name: str) -> None:
+    space = load_space(name)
+    assert set(space.classes) == {"conv", "pool", "identity", "zero"}
+    assert {"all", "early", "late"} <= set(space.regions)
+    early, late = set(space.regions["early"]), set(space.regions["late"])
+    assert not early & late
+    assert early | late == set(space.regions["all"])
+
+
+@pytest.mark.parametrize("name", ["nas201", "trans101"])
+def test_reading_what_is_written_gives_the_architecture_back(name: str) -> None:
+    space = load_space(name)
+    for architecture in whole(space).sample(200, seed=3):
+        assert space.parse(str(architecture)) == architecture
+        for notation in space.notations:
+            written = notation.write(architecture.operators, architecture.sources)
+            assert space.parse(written) == architecture
+
+
+def test_the_layers_follow_the_arch_string(nas201: Space) -> None:
+    text = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|nor_conv_3x3~1|skip_connect~2|"
+    assert nas201.parse(text).operators == (
+        "avg_pool_3x3", "nor_conv_1x1", "skip_connect", "none", "nor_conv_3x3", "skip_connect",
+    )  # fmt: skip
+
+
+def test_transnas_digits_are_operators(trans101: Space) -> None:
+    assert trans101.parse("64-41414-0_12_332").operators == (
+        "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "nor_conv_3x3", "nor_conv_1x1",
+    )  # fmt: skip
+
+
+def test_a_darts_pair_is_unordered(darts: Space) -> None:
+    one = darts.architecture(["sep_conv_3x3", "max_pool_3x3"] * 8, ["input0", "input1"] * 8)
+    other = darts.architecture(["max_pool_3x3", "sep_conv_3x3"] * 8, ["input1", "input0"] * 8)
+    assert one == other
+    assert darts.parse(str(other)) == one
+
+
+def test_published_darts_architectures_are_read(darts: Space) -> None:
+    cells = json.loads(table("darts/nb301_predicted_cifar10.json").read_text())["architectures"]
+    nodes = darts.cells[0].nodes
+    for entry in cells[:50]:
+        pairs = entry["normal"] + entry["reduce"]
+        architecture = darts.architecture([op for op, _ in pairs], [nodes[i] for _, i in pairs])
+        assert is_well_formed(architecture)
+        assert darts.parse(str(architecture)) == architecture
+
+
+def test_two_equal_sources_are_not_well_formed(darts: Space) -> None:
+    architecture = darts.architecture(["none"] * 16, ["input0"] * 16)
+    assert not is_well_formed(architecture)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("3_33_333", "it is one of trans101"),
+        ("|nor_conv3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "did you mean `nor_conv_3x3`"),
+        ("", "write it as"),
+        ("x" * 5000, "write it as"),
+    ],
+)
+def test_a_text_that_is_no_architecture_is_answered_with_the_fix(
+    nas201: Space, text: str, message: str
+) -> None:
+    with pytest.raises(ArchitectureError, match="nas201") as caught:
+        nas201.parse(text)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_source_must_be_given_where_there_is_a_choice(darts: Space) -> None:
+    with pytest.raises(ArchitectureError, match="source is missing"):
+        darts.architecture(["none"] * 16)
+
+
+# ----------------------------------------------------------------------------- a user's own space
+
+OWN = """\
+name = "own"
+title = "A chain of two layers"
+source = "a test"
+
+[[notations]]
+template = "{first}-{second}"
+
+[cells.cell]
+inputs = ["start"]
+outputs = ["end"]
+
+[[layers]]
+name = "first"
+cell = "cell"
+from = ["start"]
+to = "middle"
+
+[[layers]]
+name = "second"
+cell = "cell"
+from = ["start", "middle"]
+to = "end"
+
+[operators.nothing]
+class = "zero"
+function = "zero"
+
+[operators.dense]
+class = ["conv", "mixing"]
+function = "weighted"
+costs = { params = 10 }
+
+[costs.params]
+unit = "parameters"
+origin = "counted"
+
+[regions]
+early = ["first"]
+late = ["second"]
+"""
+
+
+def own_space(folder: Path, text: str) -> Path:
+    place = folder / "spaces" / "own"
+    place.mkdir(parents=True)
+    (place / "space.toml").write_text(text)
+    return place
+
+
+def test_a_users_own_space_works_by_the_same_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
+    own_space(tmp_path, text)
+    monkeypatch.setenv("LAPT_PATH", str(tmp_path))
+    assert "own" in content.space_names()
+    space = load_space(Path(tmp_path / "spaces" / "own"))
+    assert whole(space).count() == 2 * 2 * 2
+    kept = space.refine("space own principle p require second from middle and longest(conv) == 2")
+    assert [str(one) for one in kept] == ["dense-dense@middle"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('to = "end"', 'to = "ende"'), "no node `end`"),
+        (('class = "zero"', "klass = 1"), "klass"),
+        (('from = ["start"]\n', 'from = ["end"]\n'), "cycle"),
+        (('name = "first"', 'name = "count"'), "cannot be a name"),
+        (('name = "first"', 'name = "dense"'), "is taken"),
+        (('early = ["first"]', 'early = ["frist"]'), "did you mean `first`"),
+        (("params = 10", "parms = 10"), "did you mean `params`"),
+        (("{first}-", ""), "must hold {first} once"),
+        (("\nlate = ", "\nlater = "), "`late` is missing"),
+        (('name = "own"', 'name = "other"'), "name of its folder"),
+        (('function = "weighted"', 'function = "heavy"'), "heavy"),
+        (("[operators.nothing]", "[operators.nothing"), "line"),
+    ],
+)
+def test_a_wrong_space_file_is_refused_with_the_place(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
+    assert change[0] in text
+    folder = own_space(tmp_path, text.replace(*change, 1))
+    with pytest.raises(SpaceError) as caught:
+        load_space(folder)
+    assert message in str(caught.value)
+    assert str(folder / "space.toml") in str(caught.value)
+
+
+def test_an_unknown_space_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SpaceError, match="did you mean `nas201`"):
+        load_space("nas-201")
+
+
+# -------------------------------------------------------------------------------------------- moves
+
+
+def test_a_move_changes_one_operator_of_a_table_space(nas201: Space) -> None:
+    start = whole(nas201).unrank(4711)
+    reached = moves(start)
+    assert len(reached) == 6 * 4
+    assert all((row != start.values).sum() == 1 for row in reached)
+
+
+def test_a_darts_move_carries_the_operators_along_with_their_sources(darts: Space) -> None:
+    operators = ["sep_conv_3x3", "max_pool_3x3"] * 8
+    start = darts.architecture(operators, ["input0", "input1"] * 8)
+    target = list(start.sources)
+    target[2] = "stage1"  # normal_2a, input0 -> stage1: now later than normal_2b's input1
+    wanted = darts.architecture(operators, target)
+    assert wanted.operators[2:4] == ("max_pool_3x3", "sep_conv_3x3")
+    assert list(wanted.values) in moves(start).tolist()

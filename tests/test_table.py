@@ -1,0 +1,239 @@
+"""Benchmark tables: the forms they come in, what is refused, and who may see what."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import table
+
+from lapt_rules.errors import TableError
+from lapt_rules.evaluate.table import Table, TargetTable, load_table, table_from_api
+from lapt_rules.space import Space
+from lapt_rules.subspace import whole
+
+
+def made_up(space: Space) -> dict[str, float]:
+    """A value for every architecture: its position in the space."""
+    return {str(one): float(i) for i, one in enumerate(whole(space))}
+
+
+def written(folder: Path, content: Any, name: str = "table.json") -> Path:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_the_published_tables_are_read(nas201: Space, trans101: Space, darts: Space) -> None:
+    cifar = load_table(table("nas201/nasbench201_cifar10.json"), nas201)
+    assert len(cifar.values) == 15_625
+    assert cifar.archive(1).members[0].value == pytest.approx(91.60667, abs=1e-5)
+    scene = load_table(table("trans101/micro_final_valid.json"), trans101, "class_scene")
+    assert str(scene.archive(1).members[0].architecture) == "64-41414-3_32_132"
+    predicted = load_table(table("darts/nb301_predicted_cifar10.json"), darts)
+    assert len(predicted.values) == 725
+
+
+def test_a_metric_can_be_named(nas201: Space) -> None:
+    path = table("nas201/nasbench201_cifar10.json")
+    test_accuracy = load_table(path, nas201, metric="test_acc_200")
+    assert test_accuracy.archive(1).members[0].value > 94
+    with pytest.raises(TableError, match="val_acc_200"):
+        load_table(path, nas201, metric="accuracy")
+
+
+@pytest.mark.parametrize("form", ["arch", "metrics", "tasks"])
+def test_every_json_form_says_the_same(tmp_path: Path, trans101: Space, form: str) -> None:
+    values = made_up(trans101)
+    content: Any = {
+        "arch": values,
+        "metrics": {arch: {"valid_top1": value} for arch, value in values.items()},
+        "tasks": {"jigsaw": values, "other": {}},
+    }[form]
+    read = load_table(written(tmp_path, content), trans101, "jigsaw" if form == "tasks" else "")
+    assert dict(read.values) == {one.values: float(i) for i, one in enumerate(whole(trans101))}
+
+
+# ------------------------------------------------------------------------------------- .pth files
+
+
+def published_form(space: Space) -> dict[str, Any]:
+    micro = {}
+    for arch, value in made_up(space).items():
+        metrics = {"train_loss": [9.0, 9.0], "valid_top1": [value - 1, value, value - 2]}
+        micro[arch] = {"jigsaw": {"metrics": metrics, "model_info": {"params": 1.0}}}
+    return {"macro": {"64-1234-basic": {}}, "micro": micro}
+
+
+def test_the_published_pth_form_is_read_at_its_best_epoch(tmp_path: Path, trans101: Space) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "transnas.pth"
+    torch.save(published_form(trans101), path)
+    read = load_table(path, trans101, "jigsaw")
+    assert dict(read.values) == {one.values: float(i) for i, one in enumerate(whole(trans101))}
+
+
+def test_numpy_numbers_in_a_pth_are_read(tmp_path: Path, trans101: Space) -> None:
+    torch = pytest.importorskip("torch")
+    import numpy as np
+
+    form = published_form(trans101)
+    for entry in form["micro"].values():
+        metrics = entry["jigsaw"]["metrics"]
+        metrics["valid_top1"] = [np.float64(value) for value in metrics["valid_top1"]]
+    path = tmp_path / "transnas.pth"
+    torch.save(form, path)
+    assert len(load_table(path, trans101, "jigsaw").values) == 4_096
+
+
+class Harmful:
+    """An object that would create a file if it were unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("plain_pickle", [False, True])
+def test_code_in_a_pth_never_runs(tmp_path: Path, trans101: Space, plain_pickle: bool) -> None:
+    torch = pytest.importorskip("torch")
+    path, touched = tmp_path / "evil.pth", tmp_path / "touched"
+    if plain_pickle:
+        path.write_bytes(pickle.dumps(Harmful(touched), protocol=2))
+    else:
+        torch.save({"micro": Harmful(touched)}, path)
+    with pytest.raises(TableError, match="loaded safely"):
+        load_table(path, trans101, "jigsaw")
+    assert not touched.exists()
+
+
+def test_an_opened_api_is_a_table(nas201: Space) -> None:
+    """NATS-Bench's own class, on the real form of its data."""
+    pytest.importorskip("torch")
+    nats_bench = pytest.importorskip("nats_bench")
+    cells = [str(one) for one in whole(nas201).sample(5, seed=0)]
+    api = nats_bench.api_topology.NATStopology(_nats_data(cells), fast_mode=False, verbose=False)
+    read = table_from_api(api, nas201, "cifar10-valid")
+    assert read.values == {
+        nas201.parse(cell).values: pytest.approx(50.0 + i) for i, cell in enumerate(cells)
+    }
+    with pytest.raises(TableError, match="valid-accuracy"):
+        table_from_api(api, nas201, "cifar10-valid", "best-accuracy")
+
+
+def _nats_data(cells: list[str]) -> dict[str, Any]:
+    """What a NATS-Bench file holds, for a few cells: one seed, 200 epochs, CIFAR-10."""
+    epochs = 200
+    infos = {}
+    for index, cell in enumerate(cells):
+        marks = [f"x-valid@{epoch}" for epoch in range(epochs)]
+        accuracy = dict.fromkeys(marks, 50.0 + index)
+        losses = times = dict.fromkeys(marks, 1.0)
+        result = {
+            "name": "cifar10-valid",
+            "net_state_dict": None,
+            "train_acc1es": dict.fromkeys(range(epochs), 99.0),
+            "train_acc5es": None,
+            "train_losses": dict.fromkeys(range(epochs), 0.1),
+            "train_times": dict.fromkeys(range(epochs), 1.0),
+            "eval_acc1es": accuracy,
+            "eval_times": times,
+            "eval_losses": losses,
+            "optimizer_state_dict": None,
+            "latency": [0.1],
+            "arch_config": {"name": "infer.tiny", "arch_str": cell},
+            "params": 1.0,
+            "flop": 1.0,
+            "seed": 777,
+            "epochs": epochs,
+        }
+        info = {
+            "arch_index": index,
+            "arch_str": cell,
+            "all_results": {("cifar10-valid", 777): result},
+            "dataset_seed": {"cifar10-valid": [777]},
+            "clear_net_done": True,
+        }
+        infos[index] = {"12": info, "200": info}
+    return {
+        "meta_archs": cells,
+        "arch2infos": infos,
+        "evaluated_indexes": set(range(len(cells))),
+    }
+
+
+# --------------------------------------------------------------------------------------- bad tables
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.update({next(iter(v)): math.nan}), "the value is nan"),
+        (lambda v: v.update({next(iter(v)): None}), "the value is missing"),
+        (lambda v: v.update({next(iter(v)): "97"}), "the value is missing"),
+        (lambda v: v.update({next(iter(v)): True}), "the value is missing"),
+        (lambda v: v.update({"0_00_000": 1.0}), "stands in the table twice"),
+        (lambda v: v.update({"4_00_000": 1.0}), "trans101 has no operator `4`"),
+    ],
+)
+def test_a_bad_entry_is_named(tmp_path: Path, trans101: Space, change: Any, message: str) -> None:
+    values: dict[str, Any] = made_up(trans101)
+    change(values)
+    path = written(tmp_path, values)
+    with pytest.raises(TableError) as caught:
+        load_table(path, trans101)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"64-41414-0_00_000": 1.0, "64-4', "cut off"),
+        ("", "not valid JSON"),
+        ("[1, 2]", "not a table"),
+        ("{}", "not a table"),
+        ('{"hello": 1}', "no key of it is an architecture of trans101"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_is_no_table_is_refused(
+    tmp_path: Path, trans101: Space, content: str, message: str
+) -> None:
+    with pytest.raises(TableError) as caught:
+        load_table(written(tmp_path, content), trans101)
+    assert message in str(caught.value)
+
+
+def test_a_missing_entry_makes_a_bad_target_but_a_good_source(
+    tmp_path: Path, trans101: Space
+) -> None:
+    values = made_up(trans101)
+    del values["64-41414-1_23_012"]
+    partial = load_table(written(tmp_path, values), trans101)
+    assert len(partial.archive(50)) == 50
+    with pytest.raises(
+        TableError, match=r"1 of the trans101 .* missing, the first is 64-41414-1_23"
+    ):
+        TargetTable(partial)
+
+
+def test_an_archive_larger_than_the_table_is_refused(trans101: Space) -> None:
+    small = Table(trans101, "small", {(0, 0, 0, 0, 0, 0): 1.0})
+    with pytest.raises(TableError, match="an archive of 2"):
+        small.archive(2)
+
+
+def test_a_target_gives_one_value_at_a_time_and_no_more(tmp_path: Path, trans101: Space) -> None:
+    target = TargetTable(load_table(written(tmp_path, made_up(trans101)), trans101))
+    assert target.evaluate(trans101.parse("0_00_001")) == 1.0
+    assert target.rank(4094.0) == (2, 4096)
+    assert not hasattr(target, "archive")
+    public = {name for name in vars(target) if not name.startswith("_")}
+    assert public == {"name", "space"}
