@@ -190,6 +190,16 @@ principle c
         ("require connected;", "no separator"),
         ("require (connected", "`)`"),
         ("require each l in all l is conv", "`:`"),
+        ("require count(conv) => 2", "`>=`"),
+        ("require layer0 == conv", "with `is`"),
+        ("require all l in late: l is conv", "`each l in R: F`"),
+        ("require at most 2 of (connected, connected)", "`not at least K of (...)`"),
+        ("require connected // why", "a comment starts with `#`"),
+        ("accept |none~0|", '"double quotes"'),
+        ("require sum(params) <= 1_000_000", "without separators"),
+        ("prefer connected weight 0.1234567", "6 decimals"),
+        ("require -1 <= count(conv)", "never negative"),
+        ("require if connected: connected", "write `if F then G`"),
         ("requre connected", "did you mean `require`?"),
         ('require connected accept "unclosed', "closing quote"),
     ],
@@ -226,6 +236,11 @@ def test_no_jumble_of_words_makes_the_parser_raise_anything_else(words: list[str
 
 
 # --------------------------------------------------------------------------------------- limits
+
+
+def test_a_comment_is_never_read_as_code() -> None:
+    hidden = "#" + "x" * 2_000 + " principle hidden require connected"
+    assert codes(hidden) == [("limit", 1)]
 
 
 def test_a_file_that_is_too_long_is_refused() -> None:

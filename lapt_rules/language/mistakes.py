@@ -139,13 +139,13 @@ def _in_context(rest: str, expected: set[str], before: str) -> str:
         return "too long: names have at most 64 characters, numbers 40 digits and 6 decimals"
     if re.match(r"==|!=", rest) and "RELATION" not in expected:
         return "say what a layer is with `is`, and that two are alike with `same(A, B)`"
-    if last in {"all", "every", "any", "exists", "forall"}:
+    if last in {"all", "every", "any", "exists", "forall"} and "COLON" not in expected:
         return "write `each l in R: F` or `some l in R: F`"
     if before.rstrip().endswith("at") and rest.startswith("most"):
         return "write `not at least K of (...)` with K one higher"
     if last == "exactly" or rest.startswith("exactly"):
         return "write `at least K of (...) and not at least K+1 of (...)`"
-    if rest.startswith("|") and "LSQB" in expected:
+    if rest.startswith("|") and last in {"accept", "reject", "above", "rank"}:
         return 'an arch string stands in "double quotes"'
     if rest.startswith('"') and "REQUIRE" in expected:
         return "a principle has one reason, right after its name"

@@ -165,7 +165,7 @@ def _follows_from_another(source: Source, bounds: list[int], chunk: int, blanked
 
 
 def _comment_too_long(source: Source) -> Diagnostic | None:
-    """A diagnostic for a comment that the grammar would cut off, and read its rest as principles."""
+    """A diagnostic for a comment that the grammar would cut off, reading its rest as code."""
     for match in _STATEMENT.finditer(source.text):
         if match[0].startswith("#") and len(match[0]) > MAX_COMMENT:
             line = source.text.count("\n", 0, match.start()) + 1
