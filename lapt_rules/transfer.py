@@ -21,6 +21,7 @@ from lapt_rules.authors.author import Author, Brief
 from lapt_rules.errors import PrincipleError, RunError
 from lapt_rules.evaluate.evaluator import Archive, Evaluator
 from lapt_rules.gate import examine
+from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search.searcher import Searcher, SearchState, Trial
 from lapt_rules.space import Settings, Space
@@ -94,7 +95,9 @@ def transfer(
     revisions: list[Revision] = []
     base = -math.inf
     for iteration in range(1, settings.iterations + 1):
-        brief, subspace = _admit(text, path if step == "given" else f"{step} {iteration}", brief)
+        name = path if step == "given" else f"{step} {iteration}"
+        bound, subspace = admit(text, name, space)
+        brief = replace(brief, principles=bound)
         revision = Revision(iteration, step, text, subspace.count())
         revisions.append(revision)
         journal.revised(revision)
@@ -147,12 +150,12 @@ def search(
     return list(state.trials)
 
 
-def _admit(text: str, path: str, brief: Brief) -> tuple[Brief, Subspace]:
-    """Pass a principle file through the gate; the principles in force, and their subspace."""
-    report = examine(text, path, brief.space)
+def admit(text: str, path: str, space: Space) -> tuple[PrincipleSet, Subspace]:
+    """Pass a principle file through the gate; PrincipleError where no search may start from it."""
+    report = examine(text, path, space)
     if not report.admitted or report.principles is None or report.subspace is None:
         raise PrincipleError(report.errors or report.diagnostics)
-    return replace(brief, principles=report.principles), report.subspace
+    return report.principles, report.subspace
 
 
 def _share_of_budget(settings: Settings, iteration: int) -> int:

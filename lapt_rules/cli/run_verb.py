@@ -69,7 +69,7 @@ def command(
     from lapt_rules.evaluate.evaluator import Archive
     from lapt_rules.evaluate.table import TargetTable
     from lapt_rules.space import load_space
-    from lapt_rules.transfer import transfer
+    from lapt_rules.transfer import admit, transfer
 
     space = load_space(space_name)
     settings = replace(space.settings, **{k: v for k, v in overrides.items() if v is not None})
@@ -82,6 +82,8 @@ def command(
         fix = "a search must not learn from its own answers: give another task as --source"
         raise RunError(f"source and target are the same table: {target}", fix)
     given = shell.read_file(principles) if principles else None
+    if given is not None:
+        admit(given, principles or "", space)
     if source is None:
         archive = Archive(space, (), "no source")
         writer: Author = FixedPrinciples(given or "")

@@ -1,0 +1,401 @@
+"""The command, as a user meets it: real processes, exit codes, JSON, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, table
+
+from lapt_rules.cli.main import VERBS
+from lapt_rules.space import load_space
+from lapt_rules.subspace import whole
+
+GOOD = """\
+space nas201
+
+principle convolve
+  "the input is worth a look"
+  require layer0 is conv
+  prefer layer3 is skip_connect weight 1.5
+
+principle deep
+  require longest(conv) >= 2
+"""
+
+
+def lapt(*arguments: str | Path, cwd: Path | None = None, stdin: str = "") -> Any:
+    """Run the command in a process of its own."""
+    found = subprocess.run(
+        [sys.executable, "-m", "lapt_rules", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=stdin,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=120,
+    )
+    assert "Traceback" not in found.stderr, found.stderr
+    assert found.returncode in {0, 1, 2}
+    return found
+
+
+def answer(*arguments: str | Path, cwd: Path | None = None) -> dict[str, Any]:
+    """The one JSON object that a verb prints."""
+    value: dict[str, Any] = json.loads(lapt(*arguments, "--json", cwd=cwd).stdout)
+    return value
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.lapt"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two made-up tables on trans101, tasks a and b in one file."""
+    folder = tmp_path_factory.mktemp("tables")
+    space = load_space("trans101")
+    tasks: dict[str, dict[str, float]] = {"a": {}, "b": {}}
+    for one in whole(space):
+        convolutions = sum(operator.startswith("nor_conv") for operator in one.operators)
+        tasks["a"][str(one)] = convolutions + (one.operators[3] == "skip_connect")
+        tasks["b"][str(one)] = convolutions + 2.0 * (one.operators[3] == "nor_conv_1x1")
+    (folder / "tables.json").write_text(json.dumps(tasks))
+    return folder / "tables.json"
+
+
+# ------------------------------------------------------------------------------------------ help
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from lapt_rules.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'z3', 'numpy', 'networkx', 'lark'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert found.returncode == 0, found.stderr
+    assert all(verb in found.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_json(verb: str) -> None:
+    found = lapt(verb, "--help")
+    assert found.returncode == 0
+    assert "--json" in found.stdout
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
+    found = lapt("cuont")
+    assert found.returncode == 2
+    assert "did you mean 'count'" in found.stderr
+
+
+# ----------------------------------------------------------------------------------- the questions
+
+
+def test_count(good: Path) -> None:
+    value = answer("count", good)
+    assert value["total"] == 15_625
+    assert value["count"] == whole(load_space("nas201")).space.refine(GOOD).count()
+
+
+def test_count_of_a_contradiction_is_zero(tmp_path: Path) -> None:
+    path = tmp_path / "none.lapt"
+    path.write_text("space nas201 principle p require connected principle q forbid connected")
+    assert answer("count", path)["count"] == 0
+
+
+def test_a_file_for_any_space_is_counted_on_the_one_given(tmp_path: Path) -> None:
+    path = tmp_path / "any.lapt"
+    path.write_text("space any principle p require count(conv) == 6")
+    assert answer("count", path, "--space", "nas201")["count"] == 64
+    assert answer("count", path, "--space", "trans101")["count"] == 64
+    found = lapt("count", path)
+    assert found.returncode == 2
+    assert "--space" in found.stderr
+
+
+def test_principles_may_come_on_standard_input() -> None:
+    found = lapt("count", "-", "--json", stdin=GOOD)
+    assert json.loads(found.stdout)["total"] == 15_625
+
+
+def test_list_and_sample(good: Path) -> None:
+    listed = answer("list", good)
+    assert listed["count"] == len(listed["architectures"]) == len(set(listed["architectures"]))
+    best = answer("list", good, "--best", "--limit", "4")["architectures"]
+    assert all("skip_connect~0|nor" in one or "|+|skip_connect~0|" in one for one in best)
+    drawn = answer("sample", good, "-n", "5", "--seed", "3")["architectures"]
+    assert drawn == answer("sample", good, "-n", "5", "--seed", "3")["architectures"]
+    assert set(drawn) <= set(listed["architectures"])
+
+
+def test_why(good: Path) -> None:
+    arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    found = lapt("why", good, arch)
+    assert found.returncode == 1
+    assert "rejected by `convolve`" in found.stdout
+    assert "the input is worth a look" in found.stdout
+    assert f"{good}:5: require layer0 is conv" in found.stdout
+    value = answer("why", good, arch)
+    assert value["kept"] is False
+    assert [r["principle"] for r in value["rejected_by"]] == ["convolve", "deep"]
+    kept = "[nor_conv_3x3, none, nor_conv_3x3, none, none, nor_conv_1x1]"
+    assert lapt("why", good, kept).returncode == 0
+
+
+def test_diff(good: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.lapt"
+    other.write_text(GOOD.replace("layer0 is conv", "layer0 is nor_conv_3x3"))
+    value = answer("diff", good, other)
+    assert value["gained"] == 0
+    assert value["lost"] > 0
+    assert value["lost"] + value["both"] == answer("count", good)["count"]
+    assert all("|nor_conv_1x1~0|+" in one for one in value["lost_witnesses"])
+    assert lapt("diff", good, other).returncode == 1
+    assert lapt("diff", good, good).returncode == 0
+
+
+def test_test(good: Path, tmp_path: Path) -> None:
+    tests = tmp_path / "tests.lapt"
+    accepted = "[nor_conv_3x3, none, nor_conv_3x3, none, none, nor_conv_1x1]"
+    tests.write_text(
+        GOOD + f"  accept {accepted}\n\nexpect 1..15625\nreject {accepted}\n"
+        "rank [nor_conv_3x3, none, none, skip_connect, none, none]\n"
+        "above [none, none, none, none, none, none]\n"
+    )
+    value = answer("test", tests)
+    assert [test["passed"] for test in value["tests"]] == [True, False, True, True]
+    assert "it is kept" in lapt("test", tests).stdout
+    assert lapt("test", tests).returncode == 1
+    assert lapt("test", good).returncode == 0
+
+
+def test_check(good: Path, tables: Path, tmp_path: Path) -> None:
+    value = answer("check", good)
+    assert value["admitted"]
+    assert [p["name"] for p in value["principles"]] == ["convolve", "deep"]
+    mine = tmp_path / "trans.lapt"
+    mine.write_text("space trans101 principle p require layer3 is skip_connect")
+    found = lapt("check", mine, "--archive", f"{tables}:a", "--archive-size", "30")
+    assert found.returncode == 0
+    assert "in the archive (lift" in found.stdout
+    bad = tmp_path / "bad.lapt"
+    bad.write_text("space nas201 principle p require connected principle q forbid connected")
+    assert lapt("check", bad).returncode == 1
+    assert "`p` conflicts with `q`" in lapt("check", bad).stderr
+
+
+def test_show_and_spaces() -> None:
+    shown = lapt("show", "darts").stdout
+    assert "normal_2 = {normal_2a, normal_2b}" in shown
+    assert "multiply-adds" in shown
+    assert "Genotype(normal=" in shown
+    value = answer("show", "darts")
+    assert load_space("darts").parse(value["example"])
+    assert {space["name"] for space in answer("spaces")["spaces"]} >= {
+        "nas201",
+        "trans101",
+        "darts",
+    }
+
+
+# --------------------------------------------------------------------------------------------- fmt
+
+
+def test_fmt_writes_the_canonical_layout_once(tmp_path: Path) -> None:
+    path = tmp_path / "loose.lapt"
+    path.write_text("space nas201  # for cells\nprinciple p require (layer0 in {conv})\n")
+    assert lapt("fmt", "--check", path).returncode == 1
+    assert lapt("fmt", path).returncode == 0
+    assert (
+        path.read_text() == "space nas201  # for cells\n\nprinciple p\n  require layer0 is conv\n"
+    )
+    assert lapt("fmt", "--check", path).returncode == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["loose.lapt"]
+    assert lapt("fmt", "-", stdin="space any").stdout == "space any\n"
+
+
+def test_fmt_leaves_a_broken_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "broken.lapt"
+    path.write_text("principle p require")
+    assert lapt("fmt", path).returncode == 2
+    assert path.read_text() == "principle p require"
+
+
+# -------------------------------------------------------------------------------------- learn, run
+
+
+def test_learn_writes_a_file_that_counts(tables: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mined.lapt"
+    found = lapt("learn", "--space", "trans101", "--source", f"{tables}:a", "-o", path)
+    assert found.returncode == 0
+    assert answer("count", path)["count"] == answer("check", path)["count"] > 0
+    assert lapt("fmt", "--check", path).returncode == 0
+
+
+def run_arguments(tables: Path, *more: str | Path) -> list[str | Path]:
+    tasks = ["--source", f"{tables}:a", "--target", f"{tables}:b"]
+    return ["run", "--space", "trans101", *tasks, "--budget", "12", *more]
+
+
+def test_run_prints_one_object_and_writes_a_run_folder(tables: Path, tmp_path: Path) -> None:
+    value = answer(*run_arguments(tables, "--out", tmp_path / "out"))
+    assert value["evaluations"] == len(value["trajectory"]) == 12
+    best = max(value["trajectory"], key=lambda trial: trial["value"])
+    assert value["best"]["architecture"] == best["architecture"]
+    assert value["best"]["of"] == 4_096
+    trials = (tmp_path / "out" / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in trials] == value["trajectory"]
+    for iteration in value["iterations"]:
+        path = tmp_path / "out" / iteration["principles"]
+        assert answer("count", path)["count"] == iteration["subspace_size"]
+    archive = (tmp_path / "out" / "archive.jsonl").read_text().splitlines()
+    assert len(archive) == 50
+    saved = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert saved["best"] == value["best"]
+
+
+def test_run_tells_what_it_found(tables: Path, tmp_path: Path) -> None:
+    found = lapt(*run_arguments(tables), cwd=tmp_path)
+    last = found.stdout.strip().split("\n")[-5:]
+    heads = ["best architecture", "value", "evaluations", "subspace", "run folder"]
+    assert all(line.startswith(head) for line, head in zip(last, heads, strict=True))
+    assert "rank" in last[1]
+
+
+def test_the_same_run_writes_the_same_bytes(tables: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        lapt(*run_arguments(tables, "--seed", "5", "--out", tmp_path / name))
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert len(files) >= 6
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_two_runs_do_not_share_a_folder(tables: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        lapt(*run_arguments(tables), cwd=tmp_path)
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+def test_run_from_a_persons_principles(tables: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.lapt"
+    mine.write_text("space trans101 principle p require layer3 is nor_conv_1x1")
+    arguments = ["run", "--space", "trans101", "--target", f"{tables}:b", "--principles", mine]
+    value = answer(*arguments, "--budget", "9", "--out", tmp_path / "out")
+    assert {iteration["subspace_size"] for iteration in value["iterations"]} == {1024}
+    assert all(trial["architecture"][-3] == "2" for trial in value["trajectory"])
+
+
+def test_the_judged_command_on_the_real_tables(tmp_path: Path) -> None:
+    source, target = (table(f"nas201/nasbench201_{name}.json") for name in ("imagenet", "cifar10"))
+    value = answer(
+        "run", "--space", "nas201", "--source", source, "--target", target, "--budget", "20",
+        "--seed", "1", cwd=tmp_path,
+    )  # fmt: skip
+    assert value["evaluations"] == 20
+    assert value["best"]["value"] > 91.42
+
+
+# --------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["count", "missing.lapt"], "missing.lapt: cannot be read"),
+        (["count", "."], "cannot be read"),
+        (["count", "binary.lapt"], "not a text file"),
+        (["count", "huge.lapt"], "too long"),
+        (["count", "broken.lapt"], "broken.lapt:1:13"),
+        (["count", "empty.lapt"], "for which space"),
+        (["count", "good.lapt", "--space", "nas20"], "did you mean `nas201`"),
+        (["why", "good.lapt", "3_33_333"], "it is one of trans101"),
+        (["why", "good.lapt", "[none, none]"], "6 layers"),
+        (["sample", "clash.lapt"], "no architecture satisfies"),
+        (["diff", "good.lapt", "other.lapt"], "other.lapt"),
+        (["show", "drats"], "did you mean `darts`"),
+        (["count", "darts.lapt"], "too large to list"),
+        (["learn", "--space", "trans101", "--source", "tables.json"], "several tasks"),
+        (["learn", "--space", "trans101", "--source", "tables.json:c"], "no task `c`"),
+        (["learn", "--space", "trans101", "--source", "cut.json"], "cut off"),
+        (["learn", "--space", "trans101", "--source", "tables.json:a", "--author", "oracle"],
+         "no author `oracle`"),
+        (["learn", "--space", "trans101", "--source", "tables.json:a", "-o", "no/such/x.lapt"],
+         "cannot be written"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_a_message_and_exit_code_2(
+    arguments: list[str], message: str, good: Path, tables: Path
+) -> None:
+    folder = good.parent
+    (folder / "binary.lapt").write_bytes(b"space nas201\xff\xfe\x00")
+    (folder / "huge.lapt").write_text("# long\n" * 100_000)
+    (folder / "broken.lapt").write_text("principle p require ")
+    (folder / "empty.lapt").write_text("")
+    (folder / "clash.lapt").write_text(
+        "space nas201 principle p require connected principle q forbid connected"
+    )
+    (folder / "other.lapt").write_text("space trans101")
+    (folder / "darts.lapt").write_text("space darts principle p require count(conv) >= 4")
+    (folder / "tables.json").write_text(tables.read_text())
+    (folder / "cut.json").write_text(tables.read_text()[:5000])
+    before = sorted(folder.iterdir())
+    found = lapt(*arguments, cwd=folder)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert sorted(folder.iterdir()) == before
+    as_json = json.loads(lapt(*arguments, "--json", cwd=folder).stdout)
+    assert as_json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--budget", "0"], "budget is 0"),
+        (["--budget", "-3"], "budget is -3"),
+        (["--target", "TABLES:a"], "same table"),
+        (["--out", "/proc/nothing"], "cannot be made"),
+        (["--out", "TABLES"], "cannot be made"),
+        (["--principles", "clash.lapt"], "conflict"),
+        (["--iterations", "0"], "--iterations"),
+        (["--archive-size", "100000"], "an archive of 100000"),
+        (["--target", "partial.json"], "missing, the first is"),
+        (["--target", "nan.json"], "nan"),
+    ],
+)
+def test_a_run_that_cannot_start_writes_nothing(
+    change: list[str], message: str, tables: Path, tmp_path: Path
+) -> None:
+    content = json.loads(tables.read_text())["b"]
+    first = next(iter(content))
+    (tmp_path / "nan.json").write_text(json.dumps({**content, first: float("nan")}))
+    (tmp_path / "partial.json").write_text(
+        json.dumps({arch: value for arch, value in content.items() if arch != first})
+    )
+    (tmp_path / "clash.lapt").write_text(
+        "space trans101 principle p require connected principle q forbid connected"
+    )
+    arguments = [part.replace("TABLES", str(tables)) for part in change]
+    found = lapt(*run_arguments(tables, *arguments), cwd=tmp_path)
+    assert found.returncode == 2
+    assert message in found.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_closed_pipe_ends_quietly(good: Path) -> None:
+    command = f"{sys.executable} -m lapt_rules list {good} | head -1"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,138 @@
+"""The gate: the same steps and messages for everyone who writes principles."""
+
+from __future__ import annotations
+
+import pytest
+
+from lapt_rules.evaluate.evaluator import Archive, Rated
+from lapt_rules.gate import Report, examine
+from lapt_rules.space import Space
+from lapt_rules.subspace import refine
+
+
+def check(text: str, **options: object) -> Report:
+    return examine(f"space nas201\n{text}", "mine.lapt", **options)  # type: ignore[arg-type]
+
+
+def found(report: Report) -> list[tuple[str, str, int]]:
+    return [(d.severity, d.code, d.span.line) for d in report.diagnostics]
+
+
+def test_a_good_file_is_admitted_and_told_what_each_principle_does() -> None:
+    report = check(
+        "principle a require layer0 is conv\n"
+        "principle b require layer0 is nor_conv_3x3 or connected"
+    )
+    assert report.admitted
+    assert not report.diagnostics
+    assert report.total == 15_625
+    a, b = report.effects
+    assert a.alone == 6_250
+    assert report.subspace is not None
+    assert report.subspace.count() == a.alone - b.margin == b.alone - a.margin
+
+
+def test_syntax_and_names_are_told_in_one_pass() -> None:
+    report = check("principle a require layer7 is conv\nprinciple b require layer0 = conv")
+    assert not report.admitted
+    assert found(report) == [("error", "unknown-name", 2), ("error", "syntax", 3)]
+
+
+def test_a_conflict_is_told_at_each_of_its_principles() -> None:
+    report = check(
+        "principle a require connected\nprinciple b require layer0 is conv\n"
+        "principle c require count(conv) == 0"
+    )
+    assert not report.admitted
+    assert found(report) == [("error", "conflict", 3), ("error", "conflict", 4)]
+
+
+def test_a_principle_that_nothing_satisfies_stands_alone() -> None:
+    report = check("principle a require count(conv) == 7\nprinciple b require connected")
+    assert found(report) == [("error", "conflict", 2)]
+    assert "no architecture satisfies `a`" in report.diagnostics[0].message
+
+
+def test_what_is_vacuous_or_redundant_is_warned_of() -> None:
+    report = check(
+        "principle a require count(conv) >= 3\nprinciple b require count(conv) >= 2\n"
+        "principle c require count(conv) <= 6"
+    )
+    assert report.admitted
+    assert found(report) == [("warning", "vacuous", 4), ("warning", "redundant", 3)]
+    assert "`a`" in report.diagnostics[1].message
+
+
+def test_an_empty_class_is_warned_of(trans101: Space) -> None:
+    report = examine("space trans101\nprinciple p forbid count(pool) > 0", "x.lapt")
+    assert [d.code for d in report.diagnostics] == ["empty-class", "vacuous"]
+    assert report.admitted
+
+
+def test_support_and_population_are_held_up(nas201: Space) -> None:
+    drawn = refine(nas201, "space nas201 principle p require layer0 is none").sample(10, seed=0)
+    archive = Archive(nas201, tuple(Rated(one, 1.0) for one in drawn), "dead starts")
+    text = "principle p require count(nor_conv_3x3) == 6"
+    report = check(text, archive=archive, least_support=0.5, population=5)
+    assert report.archive_kept == 0
+    assert [d.code for d in report.errors] == ["support", "too-small"]
+    assert not report.admitted
+
+
+def test_a_file_for_any_space_needs_one_to_be_examined(nas201: Space, trans101: Space) -> None:
+    text = "space any\nprinciple p require count(conv) >= 5 and longest(conv in late) >= 1"
+    assert [d.code for d in examine(text, "x").diagnostics] == ["no-space"]
+    assert examine(text, "x", nas201).admitted
+    assert examine(text, "x", trans101).admitted
+
+
+def test_a_portable_file_may_not_name_what_one_space_has(nas201: Space) -> None:
+    report = examine("space any\nprinciple p require layer0 is nor_conv_3x3", "x", nas201)
+    assert [d.code for d in report.diagnostics] == ["not-portable", "not-portable"]
+
+
+def test_on_a_space_that_cannot_be_counted_z3_still_answers(darts: Space) -> None:
+    good = "space darts\nprinciple a require count(conv) >= 4\nprinciple b require count(conv) >= 3"
+    report = examine(good, "x", darts)
+    assert [d.code for d in report.diagnostics] == ["limit", "redundant"]
+    bad = good + "\nprinciple c require count(none) >= 14"
+    report = examine(bad, "x", darts)
+    assert [d.code for d in report.errors] == ["conflict", "conflict"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("define a = layer0 is conv\nregion a = {layer0}", "duplicate-name"),
+        ("region conv = {layer0}", "duplicate-name"),
+        ("principle p require connected\nprinciple p require connected", "duplicate-name"),
+        ("space trans101", "duplicate-name"),
+        ("expect 5..2", "empty-range"),
+        ("principle p require layer0 from node1", "wrong-source"),
+        ("principle p require late is conv", "wrong-kind"),
+        ("principle p require layer0 is late", "wrong-kind"),
+        ("principle p require sum(late) <= 1", "wrong-kind"),
+        ("principle p require shortcut", "unknown-name"),
+        ("principle p prefer connected weight 99999999", "limit"),
+        ("principle p require sum(params) <= 9999999999999999", "limit"),
+        ('accept "3_33_333"', "not-an-architecture"),
+        ("accept [none, none]", "not-an-architecture"),
+    ],
+)
+def test_each_mistake_in_a_name_or_type_has_its_code(text: str, code: str) -> None:
+    report = check(text)
+    assert [d.code for d in report.errors] == [code]
+    assert report.errors[0].fix
+
+
+def test_quantifiers_cannot_exhaust_memory() -> None:
+    quantifiers = " ".join(f"each {name} in all:" for name in "abcdefghij")
+    report = check(f"principle p require {quantifiers} a is conv")
+    assert [d.code for d in report.errors] == ["limit"]
+
+
+def test_definitions_that_double_cannot_exhaust_time() -> None:
+    lines = ["define d0 = connected"]
+    lines += [f"define d{i} = d{i - 1} and d{i - 1}" for i in range(1, 200)]
+    report = check("\n".join([*lines, "principle p require d199"]))
+    assert report.admitted
