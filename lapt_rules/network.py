@@ -123,9 +123,9 @@ class _CellFunction:
         for node in cell.inputs:
             sums[node][f"<{node}>"] = 1
         operators, sources = architecture.operators, architecture.sources
-        position = {node: i for i, node in enumerate(cell.nodes)}
-        layers = [i for i in live if space.layers[i].cell == index]
-        for layer in sorted(layers, key=lambda i: (position[space.layers[i].target], i)):
+        for layer in space.flow_order[index]:
+            if layer not in live:
+                continue
             source, operator = sources[layer], operators[layer]
             received, target = sums[source], sums[space.layers[layer].target]
             function = space.operators[space.operator_index[operator]].function

@@ -146,6 +146,18 @@ class Space:
         return tuple(found.get(layer) for layer in range(len(self.layers)))
 
     @cached_property
+    def flow_order(self) -> tuple[tuple[int, ...], ...]:
+        """For each cell its layers, those into earlier nodes first: the way data flows."""
+        position = [{node: i for i, node in enumerate(cell.nodes)} for cell in self.cells]
+        members: list[list[int]] = [[] for _ in self.cells]
+        for index, layer in enumerate(self.layers):
+            members[layer.cell].append(index)
+        return tuple(
+            tuple(sorted(layers, key=lambda i: position[cell][self.layers[i].target]))
+            for cell, layers in enumerate(members)
+        )
+
+    @cached_property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Each operator class and its members; the standard classes are there even if empty."""
         members: dict[str, list[str]] = {name: [] for name in STANDARD_CLASSES}

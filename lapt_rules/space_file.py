@@ -199,6 +199,10 @@ class _Reader:
                 if layer.cell == name:
                     self._known(layer.sources, nodes, f"layers[{index}].from", "node")
             self._known(cell.outputs, nodes, f"cells.{name}.outputs", "node")
+            for node in cell.outputs:
+                if node in cell.inputs:
+                    fix = "an output is a node that layers lead to"
+                    raise self.refuse(f"cells.{name}.outputs", f"`{node}` is an input", fix)
             self._known(cell.strided, nodes, f"cells.{name}.strided", "node")
             order = self._topological(name, cell, layers)
             outputs, strided = tuple(cell.outputs), frozenset(cell.strided)

@@ -150,12 +150,6 @@ class Arrays:
             flow |= self._reads(layer, number) & reached[source]
         return flow & self._passes(layer)
 
-    def _layers_by_target(self, index: int) -> list[int]:
-        """The layers of a cell, those into earlier nodes first."""
-        position = {node: i for i, node in enumerate(self.space.cells[index].nodes)}
-        layers = [i for i, layer in enumerate(self.space.layers) if layer.cell == index]
-        return sorted(layers, key=lambda i: position[self.space.layers[i].target])
-
     def _reachability(self, index: int) -> tuple[dict[str, Mask], dict[str, Mask]]:
         """For each node of a cell: reached from an input; leading to an output."""
         if index not in self._reach:
@@ -163,10 +157,9 @@ class Arrays:
             nothing = np.zeros(len(self.rows), np.bool_)
             reached = {node: nothing | (node in cell.inputs) for node in cell.nodes}
             leading = {node: nothing | (node in cell.outputs) for node in cell.nodes}
-            order = self._layers_by_target(index)
-            for i in order:
+            for i in self.space.flow_order[index]:
                 reached[self.space.layers[i].target] |= self._flow(i, reached)
-            for i in reversed(order):
+            for i in reversed(self.space.flow_order[index]):
                 layer = self.space.layers[i]
                 useful = self._passes(i) & leading[layer.target]
                 for number, source in enumerate(layer.sources):
@@ -182,7 +175,7 @@ class Arrays:
         unreached = np.full(len(self.rows), never, np.int64)
         length = {node: np.zeros_like(unreached) for node in cell.inputs}
         length |= {node: unreached.copy() for node in cell.nodes if node not in cell.inputs}
-        for i in self._layers_by_target(index):
+        for i in self.space.flow_order[index]:
             layer = self.space.layers[i]
             here = unreached
             for number, source in enumerate(layer.sources):

@@ -202,13 +202,8 @@ class Plain:
 
     def _passing(self, cell: Cell) -> list[tuple[int, Layer]]:
         """The layers of a cell that do not cut, those into earlier nodes first."""
-        number = self.space.cells.index(cell)
-        layers = [
-            (index, layer)
-            for index, layer in enumerate(self.space.layers)
-            if layer.cell == number and self.operator(index) not in self._zero
-        ]
-        return sorted(layers, key=lambda pair: cell.nodes.index(pair[1].target))
+        order = self.space.flow_order[self.space.cells.index(cell)]
+        return [(i, self.space.layers[i]) for i in order if self.operator(i) not in self._zero]
 
     def _reached(self, cell: Cell) -> set[str]:
         """The nodes to which something flows from an input."""

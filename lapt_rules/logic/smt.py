@@ -235,20 +235,14 @@ class Encoding:
         received = [self._and([self._reads(layer, n), reached[node]]) for n, node in sources]
         return self._and([self._passes(layer), self._or(received)])
 
-    def _layers_by_target(self, cell: int) -> list[int]:
-        position = {node: i for i, node in enumerate(self.space.cells[cell].nodes)}
-        layers = [i for i, layer in enumerate(self.space.layers) if layer.cell == cell]
-        return sorted(layers, key=lambda i: position[self.space.layers[i].target])
-
     def _reachability(self, index: int) -> tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]:
         cell = self.space.cells[index]
         reached = {n: z3.BoolVal(n in cell.inputs, self._context) for n in cell.nodes}
         leading = {n: z3.BoolVal(n in cell.outputs, self._context) for n in cell.nodes}
-        order = self._layers_by_target(index)
-        for i in order:
+        for i in self.space.flow_order[index]:
             target = self.space.layers[i].target
             reached[target] = self._or([reached[target], self._flow(i, reached)])
-        for i in reversed(order):
+        for i in reversed(self.space.flow_order[index]):
             layer = self.space.layers[i]
             for number, source in enumerate(layer.sources):
                 useful = [self._passes(i), leading[layer.target], self._reads(i, number)]
@@ -260,7 +254,7 @@ class Encoding:
         far = len(self.space.layers) + 1
         never = self._int(-far if extreme == "longest" else far)
         length = {node: self._int(0) if node in cell.inputs else never for node in cell.nodes}
-        for i in self._layers_by_target(index):
+        for i in self.space.flow_order[index]:
             layer = self.space.layers[i]
             here = never
             for number, source in enumerate(layer.sources):
