@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lapt_rules.language.diagnostics import Diagnostic
 
 
+SHOWN_AT_ONCE = 20
+"""How many diagnostics one message holds."""
+
+
 class LaptError(Exception):
     """A mistake of the user's, or of a file's: `message` says where and what, `fix` the way out."""
 
@@ -52,8 +56,10 @@ class PrincipleError(LaptError):
     """A principle file that does not parse or bind; carries every diagnostic found in one pass."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__("\n\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+        self.diagnostics = tuple(diagnostics[:SHOWN_AT_ONCE])
+        more = len(diagnostics) - len(self.diagnostics)
+        shown = [str(diagnostic) for diagnostic in self.diagnostics]
+        super().__init__("\n\n".join(shown + [f"... and {more:,} more"] * (more > 0)))
 
 
 class ConflictError(LaptError):

@@ -15,10 +15,13 @@ from lapt_rules.language.diagnostics import Diagnostic, Severity, Source
 from lapt_rules.language.parser import parse_tolerant
 from lapt_rules.language.syntax import File, Span
 from lapt_rules.logic.binding import bind_tolerant
-from lapt_rules.logic.formula import And, Formula, Plain
+from lapt_rules.logic.formula import Formula, Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space, load_space
-from lapt_rules.subspace import Subspace, refine, whole
+from lapt_rules.subspace import Subspace, alone_and_margin, refine, whole
+
+MOST_EXPLAINED = 16
+"""For how many redundant principles Z3 is asked which others imply them."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,26 @@ class Report:
         return tuple(d for d in self.diagnostics if d.severity == "error")
 
     @property
+    def count(self) -> int | None:
+        """How many architectures the file keeps; None where that could not be told."""
+        if self.subspace is not None:
+            return self.subspace.count()
+        return 0 if any(error.code == "conflict" for error in self.errors) else None
+
+    @property
     def admitted(self) -> bool:
         return self.subspace is not None and not self.errors
 
 
 def space_of(file: File, otherwise: Space | None = None) -> Space:
-    """The space a file is written for; for `space any`, or none, the one given instead.
+    """The space given, or else the one that the file is written for.
 
-    Raises PrincipleError where the file names a space that does not exist, or `any` and no other
-    is given.
+    Binding refuses a file for another space than the one given. Raises PrincipleError where the
+    file names a space that does not exist, or none (or `any`) and no other is given.
     """
     written = file.space
     source = Source(file.path, file.text)
-    if written is not None and written.text != "any":
+    if otherwise is None and written is not None and written.text != "any":
         try:
             return load_space(written.text)
         except SpaceError as error:
@@ -115,7 +125,14 @@ def examine(
         diagnostics += _reasoned(principles, error)
         return Report(tuple(diagnostics), principles)
     total = whole(space).count()
-    effects = tuple(_effect(p, principles, subspace, archive) for p in principles.principles)
+    effects = tuple(
+        Effect(principle.name, alone, margin, _kept(principle.keeps, archive))
+        for principle, (alone, margin) in zip(
+            principles.principles,
+            alone_and_margin(space, [p.keeps for p in principles.principles]),
+            strict=True,
+        )
+    )
     diagnostics += _idle(principles, effects, total)
     kept = None
     if archive is not None:
@@ -136,15 +153,6 @@ def examine(
         diagnostics.append(Diagnostic("too-small", message, principles.source, fix=fix))
     size = len(archive) if archive is not None else None
     return Report(tuple(diagnostics), principles, subspace, total, effects, kept, size)
-
-
-def _effect(
-    principle: Principle, principles: PrincipleSet, subspace: Subspace, archive: Archive | None
-) -> Effect:
-    others = And(tuple(p.keeps for p in principles.principles if p is not principle))
-    alone = Subspace(subspace.space, principle.keeps).count()
-    margin = Subspace(subspace.space, others).count() - subspace.count()
-    return Effect(principle.name, alone, margin, _kept(principle.keeps, archive))
 
 
 def _kept(keeps: Formula, archive: Archive | None) -> int | None:
@@ -184,7 +192,8 @@ def _idle(principles: PrincipleSet, effects: tuple[Effect, ...], total: int) -> 
             found.append(_at(principle, principles, "vacuous", message, fix, "warning"))
     redundant = [p for p in hard if p.name not in vacuous]
     if redundant:
-        implied = {r.principle.name: r.implied_by for r in Reasoner(principles).redundancies()}
+        explained = Reasoner(principles).redundancies(redundant[:MOST_EXPLAINED])
+        implied = {found.principle.name: found.implied_by for found in explained}
         for principle in redundant:
             by = ", ".join(f"`{p.name}`" for p in implied.get(principle.name, ()))
             message = f"`{principle.name}` rejects nothing beyond what {by or 'the others'} reject"

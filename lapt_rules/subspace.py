@@ -154,6 +154,22 @@ class Subspace:
         return Architecture(self.space, tuple(row.tolist()))
 
 
+def alone_and_margin(space: Space, parts: Sequence[Formula]) -> list[tuple[int, int]]:
+    """For each formula: how many architectures it keeps alone, and how many only it rejects.
+
+    The second is its margin: what the conjunction of all the others keeps and this one does not.
+    """
+    rows = _listed(space)
+    arrays = Arrays(space, rows)
+    rejections = np.zeros(len(rows), np.int32)
+    for part in parts:
+        rejections += ~arrays.holds(part)
+    once = rejections == 1
+    return [
+        (int(arrays.holds(part).sum()), int((once & ~arrays.holds(part)).sum())) for part in parts
+    ]
+
+
 def moves(architecture: Architecture) -> Rows:
     """Everything one move away: another operator on one layer, or another source of one layer.
 

@@ -94,7 +94,7 @@ def transfer(
     trials: list[Trial] = []
     revisions: list[Revision] = []
     base = -math.inf
-    for iteration in range(1, settings.iterations + 1):
+    for iteration in range(1, min(settings.iterations, settings.budget) + 1):
         name = path if step == "given" else f"{step} {iteration}"
         bound, subspace = admit(text, name, space)
         brief = replace(brief, principles=bound)

@@ -14,6 +14,9 @@ def write_whole(path: Path, text: str) -> None:
 
     Raises LaptError where the folder does not exist or cannot be written.
     """
+    path = path.resolve()  # a link stays a link
+    if path.exists() and not path.is_file():
+        raise LaptError(f"{path}: this is no ordinary file", "choose another place")
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

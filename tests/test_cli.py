@@ -95,6 +95,13 @@ def test_every_verb_has_help_and_json(verb: str) -> None:
     assert "--json" in found.stdout
 
 
+def test_wrong_use_is_an_object_under_json() -> None:
+    for arguments in (["count"], ["count", "x", "--bogus"], ["nope"], ["run", "--seed", "-1"]):
+        found = lapt(*arguments, "--json")
+        assert found.returncode == 2
+        assert json.loads(found.stdout)["error"]["message"]
+
+
 def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
     found = lapt("cuont")
     assert found.returncode == 2
@@ -331,6 +338,9 @@ def test_the_judged_command_on_the_real_tables(tmp_path: Path) -> None:
         (["learn", "--space", "trans101", "--source", "tables.json"], "several tasks"),
         (["learn", "--space", "trans101", "--source", "tables.json:c"], "no task `c`"),
         (["learn", "--space", "trans101", "--source", "cut.json"], "cut off"),
+        (["count", "good.lapt", "--space", "trans101"], "for the space `nas201`"),
+        (["learn", "--space", "trans101", "--source", "tables.json:a", "-o", "/dev/null"],
+         "no ordinary file"),
         (["learn", "--space", "trans101", "--source", "tables.json:a", "--author", "oracle"],
          "no author `oracle`"),
         (["learn", "--space", "trans101", "--source", "tables.json:a", "-o", "no/such/x.lapt"],
@@ -366,7 +376,7 @@ def test_bad_input_gets_a_message_and_exit_code_2(
     [
         (["--budget", "0"], "budget is 0"),
         (["--budget", "-3"], "budget is -3"),
-        (["--target", "TABLES:a"], "same table"),
+        (["--target", "TABLES:a"], "hold the same values"),
         (["--out", "/proc/nothing"], "cannot be made"),
         (["--out", "TABLES"], "cannot be made"),
         (["--principles", "clash.lapt"], "conflict"),

@@ -125,6 +125,19 @@ def test_each_mistake_in_a_name_or_type_has_its_code(text: str, code: str) -> No
     assert report.errors[0].fix
 
 
+def test_definitions_nest_to_a_limit_and_no_further() -> None:
+    lines = ["define d0 = connected"]
+    lines += [f"define d{i} = not d{i - 1}" for i in range(1, 2000)]
+    report = check("\n".join([*lines, "principle p require d1999"]))
+    assert report.errors[0].code == "limit"
+
+
+def test_many_principles_are_told_of_in_one_pass() -> None:
+    report = check("\n".join(f"principle p{i} require count(conv) >= 2" for i in range(300)))
+    assert report.admitted
+    assert {d.code for d in report.diagnostics} == {"redundant"}
+
+
 def test_quantifiers_cannot_exhaust_memory() -> None:
     quantifiers = " ".join(f"each {name} in all:" for name in "abcdefghij")
     report = check(f"principle p require {quantifiers} a is conv")
@@ -133,6 +146,6 @@ def test_quantifiers_cannot_exhaust_memory() -> None:
 
 def test_definitions_that_double_cannot_exhaust_time() -> None:
     lines = ["define d0 = connected"]
-    lines += [f"define d{i} = d{i - 1} and d{i - 1}" for i in range(1, 200)]
-    report = check("\n".join([*lines, "principle p require d199"]))
+    lines += [f"define d{i} = d{i - 1} and d{i - 1}" for i in range(1, 90)]
+    report = check("\n".join([*lines, "principle p require d89"]))
     assert report.admitted

@@ -238,6 +238,11 @@ def test_no_jumble_of_words_makes_the_parser_raise_anything_else(words: list[str
 # --------------------------------------------------------------------------------------- limits
 
 
+def test_a_character_that_steers_a_terminal_is_refused() -> None:
+    assert codes('principle p "\x1b]0;x\x07" require connected') == [("control-character", 1)]
+    assert codes('principle p "naïve – ok" require connected') == []
+
+
 def test_a_comment_is_never_read_as_code() -> None:
     hidden = "#" + "x" * 2_000 + " principle hidden require connected"
     assert codes(hidden) == [("limit", 1)]

@@ -201,6 +201,11 @@ def test_a_bad_entry_is_named(tmp_path: Path, trans101: Space, change: Any, mess
         ("{}", "not a table"),
         ('{"hello": 1}', "no key of it is an architecture of trans101"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"64-41414-0_00_000": 1, "64-41414-0_00_000": 2}', "stands in the table twice"),
+        ('{"64-41414-0_00_000": ' + "9" * 400 + "}", "the value is inf"),
+        ('{"64-41414-0_00_000": ' + "9" * 5000 + "}", "too long"),
+        ('{"64-41414-0_00_000": {"metrics": 5}}', "no value that is known"),
+        ('{"micro": {"64-41414-0_00_000": {"a": 1}, "64-41414-0_00_001": null}}', "is missing"),
     ],
 )
 def test_what_is_no_table_is_refused(
@@ -208,6 +213,31 @@ def test_what_is_no_table_is_refused(
 ) -> None:
     with pytest.raises(TableError) as caught:
         load_table(written(tmp_path, content), trans101)
+    assert message in str(caught.value)
+
+
+def test_a_task_of_a_table_without_tasks_is_refused(tmp_path: Path, trans101: Space) -> None:
+    path = written(tmp_path, made_up(trans101))
+    with pytest.raises(TableError, match="it has no tasks"):
+        load_table(path, trans101, "jigsaw")
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["none", 9], "not a darts cell"),
+        ([None, 0], "no operator `None`"),
+        ([["none"], 0], "no operator"),
+        (["none", 1], "not well-formed"),
+    ],
+)
+def test_a_bad_darts_cell_is_named(
+    tmp_path: Path, darts: Space, pair: list[Any], message: str
+) -> None:
+    cell = [["none", 0], ["none", 1]] * 4
+    entry = {"normal": [pair, *cell[1:]], "reduce": cell, "val_accuracy": 90.0}
+    with pytest.raises(TableError) as caught:
+        load_table(written(tmp_path, {"architectures": [entry]}), darts)
     assert message in str(caught.value)
 
 

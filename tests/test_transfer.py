@@ -170,6 +170,14 @@ def test_a_budget_of_zero_is_refused(trans101: Space) -> None:
         )  # fmt: skip
 
 
+def test_iterations_end_with_the_budget(trans101: Space) -> None:
+    task = convolutions(trans101)
+    settings = replace(SETTINGS, budget=2, iterations=1_000_000)
+    archive = task.archive(20)
+    result = transfer(trans101, archive, TargetTable(task), Miner(), RandomSearch(), settings)
+    assert len(result.revisions) == len(result.trials) == 2
+
+
 def test_an_author_that_writes_nonsense_is_stopped_by_the_gate(trans101: Space) -> None:
     with pytest.raises(PrincipleError, match="layer9"):
         run(trans101, FixedPrinciples("space trans101 principle p require layer9 is conv"))

@@ -28,8 +28,8 @@ def command(
     """Pass FILE through the gate: what is wrong, and what each principle keeps and rejects.
 
     `alone` is how many architectures a principle keeps on its own; `margin` how many it rejects
-    that all the others would keep. Exits with 1 for principles that keep nothing, and with 2 for
-    a file that does not parse or bind.
+    that all the others would keep. Exits with 1 for principles that keep nothing (or where
+    that could not be decided), and with 2 for a file that does not parse or bind.
     """
     from lapt_rules.errors import PrincipleError
     from lapt_rules.gate import examine, space_of
@@ -50,7 +50,7 @@ def command(
         for diagnostic in report.diagnostics:
             click.echo(f"{diagnostic}\n", err=True)
     shell.answer(as_json, _as_json(report), _as_text(report))
-    shell.leave(1 if report.errors else 0)
+    shell.leave(0 if report.admitted else 1)
 
 
 _FINDINGS = {"conflict", "support", "too-small"}
@@ -91,8 +91,8 @@ def _as_text(report: Report) -> str:
 def _as_json(report: Report) -> dict[str, Any]:
     return {
         "admitted": report.admitted,
-        "count": report.subspace.count() if report.subspace else 0,
-        "total": report.total,
+        "count": report.count,
+        "total": report.total or None,
         "archive_kept": report.archive_kept,
         "archive_size": report.archive_size,
         "principles": [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -70,22 +71,42 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; ends the process with exit code 0, 1 or 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        cli.main(arguments, prog_name="lapt", standalone_mode=True)
+        code = cli.main(arguments, prog_name="lapt", standalone_mode=False)
+        sys.stdout.flush()
     except LaptError as error:
-        if "--json" in arguments:
-            click.echo(json.dumps({"error": _as_json(error)}))
-        click.echo(str(error) if isinstance(error, PrincipleError) else f"error: {error}", err=True)
+        message = str(error) if isinstance(error, PrincipleError) else f"error: {error}"
+        _fail(arguments, message, _as_json(error))
+    except click.UsageError as error:
+        usage = error.ctx.get_usage() + "\n" if error.ctx else ""
+        message = error.format_message()
+        fix = f"see `{error.ctx.command_path} --help`" if error.ctx else "see `lapt --help`"
+        _fail(arguments, f"{usage}error: {message}\n  fix: {fix}", {"message": message, "fix": fix})
+    except click.exceptions.Abort:
+        _fail(arguments, "stopped", {"message": "stopped", "fix": ""})
+    except BrokenPipeError:  # whoever read the answer has closed it, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"error: the answer cannot be written: {error.strerror}", err=True)
         sys.exit(2)
-    except RecursionError:
-        click.echo("error: the input is nested too deeply", err=True)
-        sys.exit(2)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(arguments: list[str], message: str, as_json: dict[str, Any]) -> NoReturn:
+    """Tell of a mistake, to a person on stderr and to a program on stdout; exit code 2."""
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": as_json}))
+    click.echo(message, err=True)
+    sys.exit(2)
 
 
 def _as_json(error: LaptError) -> dict[str, Any]:
     found: dict[str, Any] = {"message": error.message, "fix": error.fix}
     if isinstance(error, PrincipleError):
         found = {
-            "message": f"{len(error.diagnostics)} errors in the principles",
+            "message": "the principles do not parse or bind",
             "diagnostics": [diagnostic.as_json() for diagnostic in error.diagnostics],
         }
     return found

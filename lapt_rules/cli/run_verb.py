@@ -78,19 +78,21 @@ def command(
     if source is None and principles is None:
         fix = "give --source TABLE to learn from, or --principles FILE"
         raise RunError("there is nothing to start from", fix)
-    if source is not None and _same_table(source, target):
-        fix = "a search must not learn from its own answers: give another task as --source"
-        raise RunError(f"source and target are the same table: {target}", fix)
     given = shell.read_file(principles) if principles else None
     if given is not None:
         admit(given, principles or "", space)
+    target_table = shell.read_table(target, space)
     if source is None:
         archive = Archive(space, (), "no source")
         writer: Author = FixedPrinciples(given or "")
     else:
-        archive = shell.read_table(source, space).archive(archive_size or settings.archive)
+        table = shell.read_table(source, space)
+        archive = table.archive(archive_size or settings.archive)
         writer = author_named(author)
-    evaluator = TargetTable(shell.read_table(target, space))
+        if table.values == target_table.values:
+            fix = "a search must not learn from its own answers: give another task as --source"
+            raise RunError(f"source and target hold the same values: {target}", fix)
+    evaluator = TargetTable(target_table)
     folder = RunFolder.create(out, f"{space.name}-{evaluator.name.replace(':', '-')}-seed{seed}")
     request: dict[str, object] = {
         "space": space.name,
@@ -120,11 +122,6 @@ def command(
     value = _as_json(result, evaluator, folder)
     folder.ended({key: part for key, part in value.items() if key != "folder"})
     shell.answer(as_json, value, _as_text(result, evaluator, folder))
-
-
-def _same_table(source: str, target: str) -> bool:
-    (path, task), (other_path, other_task) = shell.split_table(source), shell.split_table(target)
-    return path.resolve() == other_path.resolve() and task == other_task
 
 
 def _searcher(name: str, settings: Settings) -> Searcher:

@@ -27,7 +27,7 @@ def json_option(verb: Verb) -> Verb:
 
 
 def space_option(verb: Verb) -> Verb:
-    text = "The space that a file for `space any` is meant for."
+    text = "The space that a file for `space any` is bound to."
     return click.option("--space", "space_name", metavar="NAME", help=text)(verb)
 
 

@@ -11,11 +11,16 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lapt_rules.errors import ArchitectureError, TableError, did_you_mean, listed
 from lapt_rules.evaluate.evaluator import Archive, Rated
+from lapt_rules.logic.arrays import Arrays
+from lapt_rules.logic.binding import invariants
 from lapt_rules.space import Architecture, Space
 
 _PREFERRED_METRICS = (
@@ -121,8 +126,8 @@ def table_from_api(api: Any, space: Space, dataset: str, split: str = "valid-acc
 
 def _read_json(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text)
+        text = path.read_text(encoding="utf-8-sig")
+        return json.loads(text, object_pairs_hook=partial(_without_repetition, path))
     except OSError as error:
         fix = "name a table, as PATH or PATH:TASK"
         raise TableError(f"{path}: cannot be read: {error.strerror}", fix) from error
@@ -135,18 +140,29 @@ def _read_json(path: Path) -> Any:
             "the file seems cut off: copy it again" if cut else "a table is JSON or a .pth file",
         ) from error
     except RecursionError as error:
-        raise TableError(f"{path}: the JSON is nested too deeply to be a table") from error
+        fix = "see `load_table` for the forms of a table"
+        raise TableError(f"{path}: the JSON is nested too deeply to be a table", fix) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise TableError(f"{path}: a number in it is too long", "a value has few digits") from error
+
+
+def _without_repetition(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise TableError(f"{path}: `{_shortened(twice)}` stands in the table twice", "remove one")
+    return found
 
 
 def _read_pth(path: Path) -> Any:
     if not path.is_file():
-        raise TableError(f"{path}: there is no such file", "name a table, as PATH or PATH:TASK")
+        raise TableError(f"{path}: this is no file", "name a table, as PATH or PATH:TASK")
     try:
         import torch
     except ImportError as error:
         fix = "pip install 'lapt-rules[local]'"
         raise TableError(f"{path}: reading .pth files needs torch", fix) from error
-    import numpy as np
 
     # numpy's scalars are all that such a file may hold beside lists and text; they run no code.
     rebuild = np.float64(0).__reduce__()[0]
@@ -156,11 +172,19 @@ def _read_pth(path: Path) -> Any:
         with torch.serialization.safe_globals(numpy_scalars):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a bad or hostile file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise TableError(
-            f"{path}: not a table that can be loaded safely: {reason}",
-            "use the published file; pickled code is never run",
+            f"{path}: not a table that can be loaded safely ({type(error).__name__})",
+            "use the published file: it holds dictionaries, lists and numbers, and no code",
         ) from error
+
+
+def _epochs(entry: object) -> bool:
+    """Whether an entry looks like one number an epoch."""
+    return isinstance(entry, list) and bool(entry) and isinstance(entry[0], int | float)
+
+
+def _shortened(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class _Reader:
@@ -177,8 +201,10 @@ class _Reader:
             raise self._error("this is not a table", "see `load_table` for the forms")
         entries: Iterable[tuple[Any, Any]]
         if isinstance(data.get("architectures"), list):
+            self._refuse_task()
             entries = self._darts(data["architectures"])
         elif self._is_architecture(next(iter(data))):
+            self._refuse_task()
             entries = data.items()
         else:
             entries = self._tasks(data)
@@ -188,7 +214,23 @@ class _Reader:
             if architecture.values in values:
                 raise self._error(f"`{written}` stands in the table twice", "remove one")
             values[architecture.values] = self._value(written, entry)
+        if not values:
+            raise self._error("the table is empty", "name a table with architectures")
+        self._check_form(values)
         return values
+
+    def _refuse_task(self) -> None:
+        if self.task:
+            message = f"it has no tasks, so none called `{_shortened(self.task)}`"
+            raise self._error(message, f"write {self.path.name} alone")
+
+    def _check_form(self, values: Mapping[tuple[int, ...], float]) -> None:
+        rows = np.array(list(values), np.int8)
+        well_formed = Arrays(self.space, rows).holds(invariants(self.space))
+        if not well_formed.all():
+            first = Architecture(self.space, tuple(rows[np.argmin(well_formed)].tolist()))
+            fix = f"`lapt show {self.space.name}` lists the invariants"
+            raise self._error(f"{first} is not well-formed in {self.space.name}", fix)
 
     def _tasks(self, data: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         """The entries of the chosen task: of {task: {arch: value}}, or the published .pth."""
@@ -196,9 +238,10 @@ class _Reader:
             if isinstance(part, dict) and part:
                 first, entry = next(iter(part.items()))
                 if self._is_architecture(first) and isinstance(entry, dict):
-                    tasks = {task for entry in part.values() for task in entry}
+                    by_arch = {arch: e if isinstance(e, dict) else {} for arch, e in part.items()}
+                    tasks = {str(task) for entry in by_arch.values() for task in entry}
                     self._choose_task(sorted(tasks))
-                    return [(arch, entry.get(self.task)) for arch, entry in part.items()]
+                    return [(arch, entry.get(self.task)) for arch, entry in by_arch.items()]
         tasks_here = [task for task, part in data.items() if isinstance(part, dict)]
         if not tasks_here:
             raise self._error(
@@ -214,7 +257,8 @@ class _Reader:
             self.task = tasks[0]
         if self.task not in tasks:
             near = did_you_mean(self.task, tasks)
-            message = f"it has no task `{self.task}`" if self.task else "it holds several tasks"
+            named = f"it has no task `{_shortened(self.task)}`"
+            message = named if self.task else "it holds several tasks"
             choice = near or tasks[0]
             raise self._error(message, f"write {self.path.name}:{choice}; it has {listed(tasks)}")
 
@@ -222,14 +266,17 @@ class _Reader:
         for number, entry in enumerate(entries):
             try:
                 pairs = [pair for cell in self.space.cells for pair in entry[cell.name]]
-                operators = [operator for operator, _ in pairs]
+                operators = [str(operator) for operator, _ in pairs]
                 cells = (cell for cell in self.space.cells for _ in entry[cell.name])
-                sources = [c.nodes[i] for c, (_, i) in zip(cells, pairs, strict=True)]
+                sources = [c.nodes[int(i)] for c, (_, i) in zip(cells, pairs, strict=True)]
+                architecture = self.space.architecture(operators, sources)
             except (KeyError, TypeError, ValueError, IndexError) as error:
                 where = f"architectures[{number}]"
                 fix = "give each cell as a list of [operator, source number]"
                 raise self._error(f"{where}: not a {self.space.name} cell", fix) from error
-            yield self.space.architecture(operators, sources), entry
+            except ArchitectureError as error:
+                raise self._error(f"architectures[{number}]: {error.message}", error.fix) from error
+            yield architecture, entry
 
     def _is_architecture(self, key: Any) -> bool:
         try:
@@ -237,17 +284,18 @@ class _Reader:
         except ArchitectureError:
             return any(notation.read(str(key)) for notation in self.space.notations)
 
-    def _parse(self, text: str) -> Architecture:
+    def _parse(self, text: object) -> Architecture:
         try:
-            return self.space.parse(text)
+            return self.space.parse(str(text))
         except ArchitectureError as error:
             raise self._error(error.message, error.fix) from error
 
     def _value(self, written: object, entry: Any) -> float:
         where = f"`{written}`"
         if isinstance(entry, dict):
-            entry = entry.get("metrics", entry)
-            names = [n for n, v in entry.items() if isinstance(v, int | float | list)]
+            metrics = entry.get("metrics", entry)
+            entry = metrics if isinstance(metrics, dict) else {}
+            names = [str(n) for n, v in entry.items() if isinstance(v, int | float) or _epochs(v)]
             if not self.metric:
                 self.metric = next((m for m in _PREFERRED_METRICS if m in names), "")
             if self.metric not in names:
@@ -256,13 +304,18 @@ class _Reader:
                 raise self._error(f"{where}: it has {what}", fix)
             entry = entry[self.metric]
         if isinstance(entry, list) and entry:  # one value an epoch
-            finite = [x for x in entry if isinstance(x, int | float) and math.isfinite(x)]
-            entry = max(finite) if len(finite) == len(entry) else math.nan
+            numbers = [x for x in entry if isinstance(x, float) or type(x) is int]
+            whole_list = len(numbers) == len(entry) and not any(x != x for x in numbers)
+            entry = max(numbers) if whole_list else math.nan
         if isinstance(entry, bool) or not isinstance(entry, int | float):
             raise self._error(f"{where}: the value is missing", "complete the table")
-        if not math.isfinite(entry):
-            raise self._error(f"{where}: the value is {entry}", "correct or remove the entry")
-        return float(entry)
+        try:
+            value = float(entry)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise self._error(f"{where}: the value is {value}", "correct or remove the entry")
+        return value
 
     def _error(self, message: str, fix: str = "") -> TableError:
         return TableError(f"{self.path}: {message}", fix)

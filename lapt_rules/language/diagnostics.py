@@ -6,6 +6,7 @@ and language models are shown the same text.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,7 +65,7 @@ class Diagnostic:
         lines = self.source.text.split("\n")
         if span.line > len(lines):
             return [head]
-        line = lines[span.line - 1].rstrip("\r")
+        line = re.sub(r"[^\t\x20-\x7e\xa0-\uffff]", "\ufffd", lines[span.line - 1].rstrip("\r"))
         if not line.strip():
             return [head]
         end = span.end_column if span.end_line == span.line else len(line) + 1

@@ -26,6 +26,7 @@ MAX_NESTING = 64
 MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
     r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"
@@ -91,9 +92,9 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
         message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
         fix = "split the principles over several files"
         return None, [Diagnostic("limit", message, source, Span(1, 1, 1, 2), fix)]
-    too_long = _comment_too_long(source)
-    if too_long:
-        return None, [too_long]
+    refused = _control_character(source) or _comment_too_long(source)
+    if refused:
+        return None, [refused]
     parsed, diagnostics, tainted = _parse_statements(source)
     if parsed is None:
         return None, diagnostics
@@ -162,6 +163,18 @@ def _follows_from_another(source: Source, bounds: list[int], chunk: int, blanked
     headings = [i for i in range(chunk) if source.text.startswith("principle", bounds[i])]
     clause = source.text.startswith(("require", "forbid", "prefer"), bounds[chunk])
     return clause and bool(headings) and headings[-1] in blanked
+
+
+def _control_character(source: Source) -> Diagnostic | None:
+    """A diagnostic for a character that could steer the terminal of whoever reads the file."""
+    match = re.search(_CONTROL, source.text)
+    if match is None:
+        return None
+    line = source.text.count("\n", 0, match.start()) + 1
+    column = match.start() - (source.text.rfind("\n", 0, match.start()) + 1) + 1
+    message = f"a control character, U+{ord(match[0]):04X}"
+    span = Span(line, column, line, column + 1)
+    return Diagnostic("control-character", message, source, span, "remove it")
 
 
 def _comment_too_long(source: Source) -> Diagnostic | None:

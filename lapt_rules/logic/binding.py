@@ -34,6 +34,9 @@ from lapt_rules.space import Architecture, Space
 MAX_PARTS = 20_000
 """Limit on the size of a bound file: quantifiers multiply, and nothing may exhaust memory."""
 
+MAX_DEPTH = 200
+"""Limit on nesting once definitions are put in their places."""
+
 MAX_INTEGER = 10**15
 MAX_WEIGHT = 10**6
 
@@ -80,6 +83,9 @@ class _Binder:
         self.space = space
         self.names = Names(file, space)
         self.parts = 0
+        self.depth = 0
+        self.deepest = 0  # in the statement being bound, definitions included
+        self.definition_depth: dict[str, int] = {}
 
     def bind(self) -> PrincipleSet:
         self._check_space()
@@ -87,6 +93,7 @@ class _Binder:
         examples: list[Example] = []
         expectations: list[ast.Expect] = []
         for block in self.file.blocks:
+            self.deepest = 0
             try:
                 match block:
                     case ast.SpaceLine():
@@ -99,6 +106,7 @@ class _Binder:
                         bound = self._formula(formula)
                         if self.names.is_new(name):
                             self.names.definitions[name.text] = bound
+                            self.definition_depth[name.text] = self.deepest
                     case ast.Principle(name=name):
                         if any(p.name == name.text for p in principles):
                             message = f"there are two principles `{name.text}`"
@@ -110,8 +118,11 @@ class _Binder:
                     case ast.Accept() | ast.Reject() | ast.Rank():
                         examples += self._example(block)
             except _TooLargeError:
-                message = f"the formulas of this file expand into more than {MAX_PARTS:,} parts"
-                fix = "nest fewer `each`, `some` and `count(l in R: F)`"
+                message = (
+                    f"the formulas of this file expand into more than {MAX_PARTS:,} parts, "
+                    f"or nest deeper than {MAX_DEPTH} levels"
+                )
+                fix = "nest fewer quantifiers, and fewer definitions in one another"
                 self.names.error("limit", message, block.span, fix)
                 break
         return PrincipleSet(
@@ -220,8 +231,23 @@ class _Binder:
         return tuple(self._formula(part) for part in written)
 
     def _formula(self, written: ast.Formula) -> Formula:
+        self._deepen(1)
+        formula = self._formula_within(written)
+        self.depth -= 1
+        return formula
+
+    def _deepen(self, levels: int) -> None:
+        self.depth += levels
+        self.deepest = max(self.deepest, self.depth)
+        if self.deepest > MAX_DEPTH:
+            raise _TooLargeError
+
+    def _formula_within(self, written: ast.Formula) -> Formula:
         match written:
             case ast.Reference(name=name):
+                levels = self.definition_depth.get(name.text, 0)
+                self._deepen(levels)
+                self.depth -= levels
                 return self.names.definition(name, TRUE)
             case ast.OperatorIs(layer=layer, operators=operators, negated=negated):
                 choice = self._operator_is(

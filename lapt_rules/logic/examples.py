@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lapt_rules.language import syntax as ast
@@ -29,8 +29,8 @@ def run_tests(principles: PrincipleSet, count: int) -> list[Outcome]:
     """
     outcomes = []
     for principle in principles.principles:
-        outcomes += [_run(example, [principle]) for example in principle.examples]
-    outcomes += [_run(example, principles.principles) for example in principles.examples]
+        outcomes += [_run(one, [principle], principle.name) for one in principle.examples]
+    outcomes += [_run(one, principles.principles, "") for one in principles.examples]
     for expect in principles.expectations:
         passed = expect.minimum <= count <= expect.maximum
         outcomes.append(Outcome(expect, "", passed, "" if passed else f"the file keeps {count:,}"))
@@ -68,10 +68,7 @@ def is_well_formed(architecture: Architecture) -> bool:
     return Plain(space, architecture.values).holds(invariants(space))
 
 
-def _run(example: Example, principles: Iterable[Principle]) -> Outcome:
-    principles = tuple(principles)
-    owner = principles[0].name if isinstance(example.syntax, ast.Test) else ""
-    owner = owner if any(example in principle.examples for principle in principles) else ""
+def _run(example: Example, principles: Sequence[Principle], owner: str) -> Outcome:
     first = example.architectures[0]
     if example.kind == "rank":
         preferences = [p for principle in principles for p in principle.preferences]

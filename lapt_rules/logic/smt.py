@@ -107,11 +107,11 @@ class Reasoner:
             return None
         return self._minimal(chosen, [])
 
-    def redundancies(self) -> list[Redundancy]:
-        """Each principle that the others imply. Preferences say nothing here."""
+    def redundancies(self, among: Iterable[Principle] | None = None) -> list[Redundancy]:
+        """Each principle that the others imply, of all or `among` some."""
         found = []
         hard = [p for p in self.principles.principles if p.clauses]
-        for principle in hard:
+        for principle in hard if among is None else among:
             others = [p for p in hard if p is not principle]
             violated = [self._off[principle.name]]
             if self._ask([self._on[p.name] for p in others] + violated) is Answer.NO:
