@@ -1,12 +1,10 @@
-"""The refined subspace Ω_r: the exact set of architectures that principles keep.
-
-Spaces of up to `MAX_LISTED` points are listed once, and every question is answered from the list.
-"""
+"""The refined subspace Ω_r: the exact set of architectures that principles keep, at any size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +13,16 @@ from lapt_rules.errors import ArchitectureError, ConflictError, LimitError
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
 from lapt_rules.logic.binding import bind, invariants
-from lapt_rules.logic.formula import TRUE, Formula, Plain
+from lapt_rules.logic.compiling import Compiler
+from lapt_rules.logic.diagram import Diagram, intersection
+from lapt_rules.logic.formula import TRUE, Formula
 from lapt_rules.logic.principles import Preference, PrincipleSet
+from lapt_rules.logic.ranking import Ranking
+from lapt_rules.logic.sampling import Sampler
 from lapt_rules.space import Architecture, Space
 
-MAX_LISTED = 4_000_000
-"""The largest space, in raw points, whose architectures are listed one by one."""
+MAX_LISTED = 1_000_000
+"""The largest set whose architectures are listed one by one."""
 
 
 def refine(space: Space, principles: File | str | PrincipleSet) -> Subspace:
@@ -71,7 +73,8 @@ class Subspace:
     """The architectures of a space for which the formula `keeps` holds; it may be empty.
 
     They stand in the order of their variables' values: the first variable of the space varies
-    slowest. `preferences` score them. Raises LimitError for a space that is too large to list.
+    slowest. `preferences` score them. Raises LimitError for a formula that cannot be compiled
+    within the limits of `lapt_rules.logic.diagram`.
     """
 
     def __init__(
@@ -80,61 +83,102 @@ class Subspace:
         self.space = space
         self.keeps = keeps
         self.preferences = tuple(preferences)
-        rows = _listed(space)
-        self.rows: Rows = rows[Arrays(space, rows).holds(keeps)]
+        self._compiler = Compiler(space)
+        parts = [_well_formed(space), self._compiler.compile(keeps)]
+        self._diagram = intersection(parts, self._compiler.budget).spread()
 
     def __repr__(self) -> str:
         return f"<Subspace of {self.space.name}: {self.count():,} architectures>"
 
     def count(self) -> int:
         """How many architectures the set has, exactly."""
-        return len(self.rows)
+        return self._diagram.count()
 
-    def __len__(self) -> int:
-        return self.count()
+    @property
+    def nodes(self) -> int:
+        """The size of the decision diagram that holds the set."""
+        return self._diagram.nodes
 
     def __contains__(self, architecture: Architecture) -> bool:
-        if architecture.space is not self.space:
-            return False
-        plain = Plain(self.space, architecture.values)
-        return plain.holds(invariants(self.space)) and plain.holds(self.keeps)
+        return architecture.space is self.space and self._diagram.holds(architecture.values)
 
     def contains(self, rows: Rows) -> Mask:
         """For each row of variable values (shape: architectures x variables), whether it is in."""
-        arrays = Arrays(self.space, rows)
-        return arrays.holds(invariants(self.space)) & arrays.holds(self.keeps)
+        return self._diagram.contains(rows)
 
     def __iter__(self) -> Iterator[Architecture]:
-        return (self._architecture(row) for row in self.rows)
+        count, start, size = self.count(), 0, 64
+        while start < count:
+            stop = min(start + size, count)
+            yield from map(self._architecture, self._listed(start, stop))
+            start, size = stop, min(2 * size, 65_536)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All members as rows of variable values; LimitError beyond `MAX_LISTED` of them."""
+        if self.count() > MAX_LISTED:
+            raise LimitError(
+                f"{self.count():,} architectures are too many to list at once",
+                f"iterate over them, or sample: at most {MAX_LISTED:,} are listed",
+            )
+        return self._listed(0, self.count())
+
+    def _listed(self, start: int, stop: int) -> Rows:
+        kind = self._diagram.counts[0].dtype
+        return self._diagram.unrank(np.array(range(start, stop), kind))
 
     def rank(self, architecture: Architecture) -> int:
         """The position of a member in the order of the set; ArchitectureError for another."""
         if architecture not in self:
             raise ArchitectureError(f"{architecture} is not in the subspace")
-        return int(np.searchsorted(self._keys, _keys(self.space, architecture.values)))
+        return self._diagram.rank(architecture.values)
 
     def unrank(self, position: int) -> Architecture:
         """The member at a position, from 0; IndexError beyond the last."""
         if not 0 <= position < self.count():
             raise IndexError(f"no architecture at {position}: the subspace has {self.count()}")
-        return self._architecture(self.rows[position])
+        return self._architecture(self._listed(position, position + 1)[0])
 
     def sample(self, number: int, seed: int) -> list[Architecture]:
         """`number` architectures drawn uniformly with replacement; the same seed, the same draw."""
-        generator = np.random.default_rng(seed)
-        return [self.unrank(int(i)) for i in generator.integers(0, self.count(), number)]
+        return [self._architecture(row) for row in self.sample_rows(number, seed)]
+
+    def sample_rows(self, number: int, seed: int) -> Rows:
+        """The same as rows of variable values, millions a second."""
+        return self._sampler.sample(number, np.random.default_rng(seed))
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        return Sampler(self._diagram)
 
     def best(self, number: int, seed: int | None = None) -> list[Architecture]:
         """The `number` architectures that the preferences score highest, best first.
 
-        Equal scores stand in the order of the set or, with a seed, in an order drawn uniformly:
-        without any preference that is a uniform draw without replacement.
+        Equal scores stand in the order of the set or, with a seed, in an order drawn by it. In a
+        set small enough to list that order is uniform; without any preference it always is, and
+        then this is a uniform draw without replacement.
         """
-        ties = np.arange(self.count())
-        if seed is not None:
-            ties = np.random.default_rng(seed).permutation(self.count())
-        order = np.lexsort((ties, -self.scores))[:number]
-        return [self._architecture(self.rows[i]) for i in order]
+        number = min(number, self.count())
+        if self.count() <= MAX_LISTED:
+            ties = np.arange(self.count())
+            if seed is not None:
+                ties = np.random.default_rng(seed).permutation(self.count())
+            order = np.lexsort((ties, -self.scores))[:number]
+            return [self._architecture(self.rows[i]) for i in order]
+        if self.preferences:
+            ranked = Ranking(self._diagram, self.preferences, self._compiler).rows(seed)
+            return [Architecture(self.space, values) for values in islice(ranked, number)]
+        return list(islice(self if seed is None else self._drawn(seed), number))
+
+    def _drawn(self, seed: int) -> Iterator[Architecture]:
+        """Members in a uniformly random order, of a set too large to list."""
+        generator = np.random.default_rng(seed)
+        seen: set[tuple[int, ...]] = set()
+        while True:
+            for row in self._sampler.sample(64, generator).tolist():
+                if tuple(row) not in seen:
+                    seen.add(tuple(row))
+                    yield Architecture(self.space, tuple(row))
 
     @cached_property
     def scores(self) -> npt.NDArray[np.float64]:
@@ -146,10 +190,6 @@ class Subspace:
         reachable = moves(architecture)
         return [self._architecture(row) for row in reachable[self.contains(reachable)]]
 
-    @cached_property
-    def _keys(self) -> npt.NDArray[np.int64]:
-        return _keys(self.space, self.rows)
-
     def _architecture(self, row: npt.NDArray[np.int8]) -> Architecture:
         return Architecture(self.space, tuple(row.tolist()))
 
@@ -159,15 +199,20 @@ def alone_and_margin(space: Space, parts: Sequence[Formula]) -> list[tuple[int, 
 
     The second is its margin: what the conjunction of all the others keeps and this one does not.
     """
-    rows = _listed(space)
-    arrays = Arrays(space, rows)
-    rejections = np.zeros(len(rows), np.int32)
-    for part in parts:
-        rejections += ~arrays.holds(part)
-    once = rejections == 1
-    return [
-        (int(arrays.holds(part).sum()), int((once & ~arrays.holds(part)).sum())) for part in parts
-    ]
+    compiler = Compiler(space)
+    sets = [compiler.compile(part) for part in parts]
+    before = [_well_formed(space)]  # the intersection of all parts before each one
+    for one in sets:
+        before.append(intersection([before[-1], one], compiler.budget))
+    found = []
+    after = _well_formed(space)
+    total = before[-1].count()
+    for index in reversed(range(len(sets))):
+        alone = intersection([before[0], sets[index]], compiler.budget).count()
+        others = intersection([before[index], after], compiler.budget).count()
+        found.append((alone, others - total))
+        after = intersection([after, sets[index]], compiler.budget)
+    return found[::-1]
 
 
 def moves(architecture: Architecture) -> Rows:
@@ -198,25 +243,6 @@ def moves(architecture: Architecture) -> Rows:
 
 
 @cache
-def _listed(space: Space) -> Rows:
-    """All well-formed architectures of a space that is small enough to list, in order."""
-    sizes = [len(variable.values) for variable in space.variables]
-    points = 1
-    for size in sizes:
-        points *= size
-    if points > MAX_LISTED:
-        raise LimitError(
-            f"{space.name} is too large to list: {points:.3g} points, the limit is {MAX_LISTED:,}",
-            "principles on it can be checked and explained, but not counted or sampled yet",
-        )
-    rows = np.indices(sizes, np.int8).reshape(len(sizes), points).T
-    rows = np.ascontiguousarray(rows)
-    formula = invariants(space)
-    return rows[Arrays(space, rows).holds(formula)]
-
-
-def _keys(space: Space, rows: Rows | tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Rows as mixed-radix numbers, which grow in the order of the set."""
-    radix = [len(variable.values) for variable in space.variables]
-    place = np.cumprod([1, *radix[:0:-1]], dtype=np.int64)[::-1]
-    return np.asarray(rows, np.int64) @ place
+def _well_formed(space: Space) -> Diagram:
+    """All architectures of a space."""
+    return Compiler(space).compile(invariants(space))

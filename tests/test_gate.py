@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import pytest
 
 from lapt_rules.evaluate.evaluator import Archive, Rated
@@ -91,13 +93,28 @@ def test_a_portable_file_may_not_name_what_one_space_has(nas201: Space) -> None:
     assert [d.code for d in report.diagnostics] == ["not-portable", "not-portable"]
 
 
-def test_on_a_space_that_cannot_be_counted_z3_still_answers(darts: Space) -> None:
+def test_the_gate_is_exact_at_darts_scale(darts: Space) -> None:
     good = "space darts\nprinciple a require count(conv) >= 4\nprinciple b require count(conv) >= 3"
     report = examine(good, "x", darts)
-    assert [d.code for d in report.diagnostics] == ["limit", "redundant"]
+    assert [d.code for d in report.diagnostics] == ["redundant"]
+    sources = (1 * 3 * 6 * 10) ** 2
+    few = sum(comb(16, k) * 4**16 for k in range(4))  # 4 of the 8 operators are convolutions
+    assert report.count == sources * (8**16 - few)
+    assert report.effects[0].margin == sources * comb(16, 3) * 4**16
     bad = good + "\nprinciple c require count(none) >= 14"
     report = examine(bad, "x", darts)
     assert [d.code for d in report.errors] == ["conflict", "conflict"]
+
+
+def test_what_cannot_be_compiled_is_said_and_z3_still_answers(
+    darts: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lapt_rules.logic.diagram.Budget.__init__.__defaults__", (50, 60.0))
+    text = "space darts\nprinciple a require sum(params) <= 30000"
+    report = examine(text, "x", darts)
+    assert [d.code for d in report.diagnostics] == ["limit"]
+    assert report.count is None
+    assert not report.admitted
 
 
 @pytest.mark.parametrize(

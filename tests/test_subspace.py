@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from trees import principle_files
 
 from lapt_rules.errors import ArchitectureError, ConflictError, LimitError
+from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.examples import score
 from lapt_rules.space import Space, load_space
@@ -121,6 +123,56 @@ def test_a_stranger_has_no_rank(nas201: Space) -> None:
         subspace.unrank(subspace.count())
 
 
-def test_a_space_that_is_too_large_to_list_says_so(darts: Space) -> None:
-    with pytest.raises(LimitError, match="too large to list"):
-        whole(darts)
+# ------------------------------------------------------------------------------------ DARTS scale
+
+
+def test_darts_has_its_published_size(darts: Space) -> None:
+    assert whole(darts).count() == 3_019_898_880**2 == 9_119_789_245_425_254_400
+
+
+def test_a_set_that_is_too_large_to_list_says_so_and_can_still_be_walked(darts: Space) -> None:
+    with pytest.raises(LimitError, match="too many to list"):
+        _ = whole(darts).rows
+    first = list(islice(whole(darts), 100))
+    assert first == [whole(darts).unrank(i) for i in range(100)]
+
+
+def test_rank_and_unrank_are_inverse_at_darts_scale(darts: Space) -> None:
+    subspace = refine(darts, "space darts principle p require count(conv) >= 9 and connected")
+    count = subspace.count()
+    for position in [0, 1, count // 3, count - 1]:
+        assert subspace.rank(subspace.unrank(position)) == position
+
+
+def test_darts_samples_lie_in_the_set_and_repeat(darts: Space) -> None:
+    text = "space darts principle p require longest(conv in normal) >= 3 and sum(params) <= 30000"
+    subspace = refine(darts, text)
+    rows = subspace.sample_rows(20_000, seed=1)
+    assert subspace.contains(rows).all()
+    assert Arrays(darts, rows).holds(bind(text, darts).keeps).all()
+    assert np.array_equal(rows, subspace.sample_rows(20_000, seed=1))
+
+
+def test_the_best_of_darts_come_in_order(darts: Space) -> None:
+    text = """\
+space darts
+principle p
+  require count(conv) >= 9
+  prefer more longest(conv in normal) weight 0.5
+  prefer normal_1a is sep_conv_3x3 weight 1
+  prefer reduce_1a is skip_connect when normal_1a is sep_conv_3x3 weight 0.3
+  prefer more sum(params in reduce) weight -0.001
+"""
+    subspace = refine(darts, text)
+    best = subspace.best(25)
+    scores = [score(subspace.preferences, one) for one in best]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(best)) == 25
+    drawn = subspace.sample(2_000, seed=0)
+    assert max(score(subspace.preferences, one) for one in drawn) <= scores[-1]
+
+
+def test_without_preferences_the_best_of_a_large_set_are_a_draw(darts: Space) -> None:
+    drawn = whole(darts).best(50, seed=3)
+    assert drawn == whole(darts).best(60, seed=3)[:50]
+    assert len(set(drawn)) == 50

@@ -1,0 +1,285 @@
+"""From formulas to diagrams.
+
+A space that is small enough is compiled by evaluating the formula on all its points. On a larger
+one every form becomes transitions over the variables: a choice is one level, `and`, `or` and `not`
+join and flip, sums are decided as soon as their bounds allow, and paths are walked node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from lapt_rules.logic.arrays import Arrays, Rows
+from lapt_rules.logic.diagram import (
+    Budget,
+    Diagram,
+    Table,
+    choice,
+    constant,
+    from_mask,
+    intersection,
+    level_table,
+    reduced,
+    union,
+)
+from lapt_rules.logic.formula import (
+    Amount,
+    And,
+    Choice,
+    Compare,
+    Connected,
+    Constant,
+    Formula,
+    Holding,
+    Live,
+    Measure,
+    Not,
+    Or,
+    PathLength,
+    Relation,
+    Tally,
+    related,
+    zero_operators,
+)
+from lapt_rules.logic.walking import Component, HoldingParts, Paths, RunningSum, walk
+from lapt_rules.space import Space
+
+MAX_GRID = 1 << 18
+"""Up to this many points a space is compiled by evaluating formulas on all of them."""
+
+_AT_ONCE = 6  # parts of one `and` or `or` that are walked together
+
+
+class Compiler:
+    """Compiles formulas on one space, each shared part once."""
+
+    def __init__(self, space: Space, budget: Budget | None = None) -> None:
+        self.space = space
+        self.budget = budget or Budget()
+        self.sizes = tuple(len(variable.values) for variable in space.variables)
+        self._known: dict[Formula, Diagram] = {}
+
+    def compile(self, formula: Formula) -> Diagram:
+        """The set of all rows of values for which the formula holds, well-formed or not.
+
+        Raises LimitError where it takes more nodes or time than the budget has.
+        """
+        if formula not in self._known:
+            if self._grid is not None:
+                self._known[formula] = from_mask(self.sizes, self._grid.holds(formula))
+            else:
+                self._known[formula] = self._compile(formula)
+        return self._known[formula]
+
+    @cached_property
+    def _grid(self) -> Arrays | None:
+        """All points of a space that is small enough to evaluate formulas on them directly."""
+        points = prod(self.sizes)
+        return Arrays(self.space, _grid(self.sizes)) if points <= MAX_GRID else None
+
+    def _compile(self, formula: Formula) -> Diagram:
+        single = single_choice(formula, self.sizes)
+        if single is not None:
+            return choice(self.sizes, *single)
+        match formula:
+            case Constant(value):
+                return constant(self.sizes, value)
+            case Not(part):
+                return self.compile(part).complement()
+            case And(parts):
+                return self._joined(self._parts(And, parts), intersection, False)
+            case Or(parts):
+                return self._joined(self._parts(Or, parts), union, True)
+            case Compare(amount, relation):
+                return self._compare(amount, relation)
+            case Live(index):
+                passing = self._passing_operators()
+                cell = self.space.layers[index].cell
+                return self._some_path(cell, ((index, passing),))
+            case Connected(cell):
+                passing = self._passing_operators()
+                order = self.space.flow_order[cell]
+                return self._some_path(cell, tuple((layer, passing) for layer in order))
+            case Choice():
+                raise AssertionError("a choice is a choice of one variable")
+
+    def _some_path(self, cell: int, counted: tuple[tuple[int, frozenset[int]], ...]) -> Diagram:
+        """Where a live path of the cell has at least one of the counted layers."""
+        longest = PathLength("longest", (cell,), counted)
+        return self._compare(Amount(-1, ((1, longest),)), ">=")
+
+    def _passing_operators(self) -> frozenset[int]:
+        return frozenset(range(len(self.space.operators))) - zero_operators(self.space)
+
+    def _parts(self, kind: type[And] | type[Or], parts: Sequence[Formula]) -> list[Diagram]:
+        """The parts of nested formulas of one kind, choices of one variable put together."""
+        flat: list[Formula] = []
+        queue = list(reversed(parts))
+        while queue:
+            part = queue.pop()
+            if isinstance(part, kind):
+                queue += reversed(part.parts)
+            else:
+                flat.append(part)
+        merged: dict[int, frozenset[int]] = {}
+        found = []
+        for part in flat:
+            single = single_choice(part, self.sizes)
+            if single is None:
+                found.append(self.compile(part))
+                continue
+            variable, values = single
+            before = merged.get(variable)
+            if before is None:
+                merged[variable] = values
+            else:
+                merged[variable] = before & values if kind is And else before | values
+        return found + [choice(self.sizes, *one) for one in merged.items()]
+
+    def _joined(
+        self,
+        parts: list[Diagram],
+        join: Callable[[Sequence[Diagram], Budget], Diagram],
+        absorbing: bool,
+    ) -> Diagram:
+        """Join parts in small groups, near ones and small ones first."""
+        if any(not part.tables and part.root == absorbing for part in parts):
+            return constant(self.sizes, absorbing)
+        if not parts:
+            return constant(self.sizes, not absorbing)
+        while len(parts) > 1:
+            parts = sorted(parts, key=lambda part: (part.top, part.bottom, part.nodes))
+            groups = [parts[i : i + _AT_ONCE] for i in range(0, len(parts), _AT_ONCE)]
+            parts = [join(group, self.budget) if len(group) > 1 else group[0] for group in groups]
+        return parts[0]
+
+    # -------------------------------------------------------------------------------- amounts
+
+    def _compare(self, amount: Amount, relation: Relation) -> Diagram:
+        """amount RELATION 0. Tallies are summed; other measures are taken value by value."""
+        tally: dict[int, list[int]] = {}
+        others: list[tuple[int, Measure]] = []
+        for coefficient, measure in amount.terms:
+            plain = as_tally(measure, self.sizes)
+            if plain is None:
+                others.append((coefficient, measure))
+                continue
+            for variable, weights in plain.weights:
+                sums = tally.setdefault(variable, [0] * self.sizes[variable])
+                for value, weight in enumerate(weights):
+                    sums[value] += coefficient * weight
+        if not others:
+            return self._tally(tally, relation, amount.constant)
+        components: list[Component] = []
+        for coefficient, measure in others:
+            if isinstance(measure, Holding):
+                parts = [self.compile(part) for part in measure.parts]
+                components.append(HoldingParts(parts, coefficient))
+            elif isinstance(measure, PathLength):
+                components.append(Paths(self.space, self.sizes, measure, coefficient))
+        if tally:
+            components.append(RunningSum(tally))
+
+        def accept(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+            low_and_high = _settled(values + amount.constant, 0, 0, relation)
+            return low_and_high[0]
+
+        return walk(self.sizes, components, accept, self.budget)
+
+    def _tally(self, weights: dict[int, list[int]], relation: Relation, fixed: int) -> Diagram:
+        """fixed + Σ weights RELATION 0: a state is a partial sum, decided as soon as it can be."""
+        weights = {v: w for v, w in sorted(weights.items()) if min(w) != max(w) or w[0]}
+        fixed += sum(w[0] for w in weights.values() if min(w) == max(w))
+        weights = {v: w for v, w in weights.items() if min(w) != max(w)}
+        if not weights:
+            return constant(self.sizes, related(fixed, relation))
+        top, bottom = min(weights), max(weights) + 1
+        least = sum(min(w) for w in weights.values())
+        most = sum(max(w) for w in weights.values())
+        sums = np.array([fixed], np.int64)
+        tables: list[Table] = []
+        total = 0
+        for level in range(top, bottom):
+            step = np.array(weights.get(level, [0] * self.sizes[level]), np.int64)
+            least -= int(step.min())
+            most -= int(step.max())
+            reached = (sums[:, None] + step).reshape(-1)
+            always, never = _settled(reached, least, most, relation)
+            ids = always.astype(np.int32)
+            undecided = np.flatnonzero(~always & ~never)
+            sums, number = np.unique(reached[undecided], return_inverse=True)
+            ids[undecided] = number + 2
+            tables.append(level_table(ids.reshape(-1, self.sizes[level])))
+            total += len(sums)
+            self.budget.check(total)
+        return reduced(Diagram(self.sizes, 2, top, tuple(tables)))
+
+
+def _settled(
+    sums: npt.NDArray[np.int64], least: int, most: int, relation: Relation
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Where `sum + x RELATION 0` holds for every x in least..most, and where for none."""
+    low, high = sums + least, sums + most
+    match relation:
+        case "<=":
+            return high <= 0, low > 0
+        case "<":
+            return high < 0, low >= 0
+        case ">=":
+            return low >= 0, high < 0
+        case ">":
+            return low > 0, high <= 0
+        case "==":
+            return (low == 0) & (high == 0), (low > 0) | (high < 0)
+        case "!=":
+            return (low > 0) | (high < 0), (low == 0) & (high == 0)
+
+
+def single_choice(formula: Formula, sizes: Sequence[int]) -> tuple[int, frozenset[int]] | None:
+    """A formula about one variable, as the values that satisfy it; None for any other."""
+    match formula:
+        case Choice(variable, values):
+            return variable, values
+        case Not(part):
+            inner = single_choice(part, sizes)
+            return inner and (inner[0], frozenset(range(sizes[inner[0]])) - inner[1])
+        case And(parts) | Or(parts) if parts:
+            found = [single_choice(part, sizes) for part in parts]
+            chosen = [one for one in found if one is not None]
+            if len(chosen) < len(found) or len({variable for variable, _ in chosen}) > 1:
+                return None
+            values = chosen[0][1]
+            for _, more in chosen[1:]:
+                values = values & more if isinstance(formula, And) else values | more
+            return chosen[0][0], values
+        case _:
+            return None
+
+
+def as_tally(measure: Measure, sizes: Sequence[int]) -> Tally | None:
+    """A measure as a sum over variables; None where it is none."""
+    if isinstance(measure, Tally):
+        return measure
+    if isinstance(measure, Holding):
+        found = [single_choice(part, sizes) for part in measure.parts]
+        chosen = [one for one in found if one is not None]
+        if len(chosen) == len(found):
+            return Tally(
+                tuple(
+                    (variable, tuple(int(value in values) for value in range(sizes[variable])))
+                    for variable, values in chosen
+                )
+            )
+    return None
+
+
+@cache
+def _grid(sizes: tuple[int, ...]) -> Rows:
+    """Every row of values, in order."""
+    points = np.indices(sizes, np.int8).reshape(len(sizes), -1).T
+    return np.ascontiguousarray(points)

@@ -1,0 +1,354 @@
+"""An exact set of architectures as a multi-valued decision diagram in numpy arrays.
+
+One level a variable. Node 0 holds nothing and node 1 everything below it, on every level; the other
+nodes of a level are rows of its table, which give the node of the next level for each value. A
+diagram has tables only from `top` to the last variable that matters to it: above, its root waits;
+below, everything is decided. Between the two no level is skipped (quasi-reduced), so the
+algorithms run level by level on whole arrays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lapt_rules.errors import LimitError
+
+Table: TypeAlias = npt.NDArray[np.int32]
+"""Nodes x values: the child of each; rows 0 and 1 are the two nodes that every level has."""
+
+Counts: TypeAlias = npt.NDArray[Any]
+"""One number a node: int64 where all fit, Python integers where they do not."""
+
+MAX_NODES = 4_000_000
+MAX_SECONDS = 60.0
+
+_SAFE = 2.0**62  # int64 is used only while a float total stays below this
+
+
+@dataclass(frozen=True, eq=False)
+class Diagram:
+    """A set of rows of values, for variables with `sizes` values each.
+
+    `root` is a node of the level `top`, or 0 or 1 where nothing matters (`tables` is then empty).
+    """
+
+    sizes: tuple[int, ...]
+    root: int
+    top: int = 0
+    tables: tuple[Table, ...] = field(default=(), repr=False)
+
+    @property
+    def bottom(self) -> int:
+        """The level after the last that matters."""
+        return self.top + len(self.tables)
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes it has, beside the two that every level has."""
+        return sum(len(table) - 2 for table in self.tables)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.root == 0
+
+    def complement(self) -> Diagram:
+        """All rows that are not in the set."""
+        if not self.tables:
+            return Diagram(self.sizes, 1 - self.root)
+        flip = np.array([1, 0], np.int32)
+        tables = []
+        for table in self.tables:
+            swapped = np.where(table < 2, flip[table.clip(0, 1)], table).astype(np.int32)
+            swapped[[0, 1]] = [[0], [1]]
+            tables.append(swapped)
+        return Diagram(self.sizes, self.root, self.top, tuple(tables))
+
+    # ------------------------------------------------------------------------------- counting
+
+    @cached_property
+    def counts(self) -> tuple[Counts, ...]:
+        """For each level from `top` to `bottom`: how many ways each node can be completed."""
+        total = float(np.prod(np.array(self.sizes[self.top :], np.float64)))
+        kind: Any = np.int64 if total < _SAFE else object
+        below = 1
+        for size in self.sizes[self.bottom :]:
+            below *= size
+        counts = [np.array([0, below], kind)]
+        for table in reversed(self.tables):
+            counts.append(counts[-1][table].sum(axis=1))
+        return tuple(reversed(counts))
+
+    def count(self) -> int:
+        """How many rows the set has: exact, whatever the size."""
+        above = 1
+        for size in self.sizes[: self.top]:
+            above *= size
+        return above * int(self.counts[0][self.root])
+
+    @cached_property
+    def cumulative(self) -> tuple[Counts, ...]:
+        """For each level, node and value: the completions through this value or an earlier one."""
+        tables = zip(self.tables, self.counts[1:], strict=True)
+        return tuple(np.cumsum(below[table], axis=1) for table, below in tables)
+
+    # --------------------------------------------------------------------------------- order
+
+    def rank(self, values: Sequence[int]) -> int:
+        """How many rows of a spread diagram come before one of its rows."""
+        node, rank = self.root, 0
+        for table, cumulative, value in zip(self.tables, self.cumulative, values, strict=True):
+            if value:
+                rank += int(cumulative[node, value - 1])
+            node = int(table[node, value])
+        return rank
+
+    def unrank(self, positions: Counts) -> npt.NDArray[np.int8]:
+        """The rows of a spread diagram at these positions. Shape: positions x variables."""
+        rows = np.empty((len(self.tables), len(positions)), np.int8)
+        node = np.full(len(positions), self.root, np.int32)
+        left = positions.astype(self.cumulative[0].dtype)
+        for level, (table, cumulative) in enumerate(zip(self.tables, self.cumulative, strict=True)):
+            steps = cumulative[node]
+            value = (steps <= left[:, None]).sum(axis=1)
+            before = np.take_along_axis(steps, np.maximum(value - 1, 0)[:, None], axis=1)[:, 0]
+            left = left - np.where(value > 0, before, 0)
+            rows[level] = value
+            node = table[node, value]
+        return np.ascontiguousarray(rows.T)
+
+    # ----------------------------------------------------------------------------- membership
+
+    def contains(self, rows: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+        """For each row, whether it is in the set."""
+        node = np.full(len(rows), self.root, np.int32)
+        for level, table in enumerate(self.tables, start=self.top):
+            node = table[node, rows[:, level]]
+        return np.asarray(node == 1)
+
+    def holds(self, values: Sequence[int]) -> bool:
+        """Whether one row is in the set."""
+        node = self.root
+        for table, value in zip(self.tables, values[self.top :], strict=False):
+            node = int(table[node, value])
+        return node == 1
+
+    def spread(self) -> Diagram:
+        """The same set with tables for every level, as walks from the first variable want."""
+        if self.top == 0 and self.bottom == len(self.sizes):
+            return self
+        above, below = self.sizes[: self.top], self.sizes[self.bottom :]
+        tables = []
+        for level, size in enumerate(above):
+            following = self.root if level + 1 == self.top else 2
+            tables.append(level_table(np.full((1, size), following, np.int32)))
+        root = 2 if above and self.root > 1 else self.root
+        tables += self.tables
+        tables += [level_table(np.empty((0, size), np.int32)) for size in below]
+        return Diagram(self.sizes, root, 0, tuple(tables))
+
+
+class Budget:
+    """The nodes and seconds that compiling may take; LimitError names what went beyond."""
+
+    def __init__(self, nodes: int = MAX_NODES, seconds: float = MAX_SECONDS) -> None:
+        self.nodes = nodes
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self.subject = "the principles"
+
+    def check(self, nodes: int) -> None:
+        beyond = f"more than {self.nodes:,} nodes" if nodes > self.nodes else ""
+        if not beyond and time.monotonic() > self._end:
+            beyond = f"more than {self.seconds:g} seconds"
+        if beyond:
+            raise LimitError(
+                f"{self.subject} need {beyond} to be compiled exactly",
+                "weaken or drop a principle that sums a finely graded cost, or round its bound",
+            )
+
+
+def constant(sizes: tuple[int, ...], value: bool) -> Diagram:
+    return Diagram(sizes, int(value))
+
+
+def choice(sizes: tuple[int, ...], variable: int, values: frozenset[int]) -> Diagram:
+    """The rows whose `variable` takes one of `values`."""
+    row = np.array([[int(value in values) for value in range(sizes[variable])]], np.int32)
+    if row.min() == row.max():
+        return constant(sizes, bool(row[0, 0]))
+    return Diagram(sizes, 2, variable, (level_table(row),))
+
+
+def intersection(parts: Sequence[Diagram], budget: Budget) -> Diagram:
+    """The rows that are in every part."""
+    return counting(parts, [*[False] * len(parts), True], budget)
+
+
+def union(parts: Sequence[Diagram], budget: Budget) -> Diagram:
+    """The rows that are in some part."""
+    return counting(parts, [False, *[True] * len(parts)], budget)
+
+
+def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -> Diagram:
+    """The rows for which `accept[k]` is true, where k is the number of parts that they are in.
+
+    All parts are walked at once, level by level; a state is one node of each part, and it is
+    decided as soon as every number of parts that is still possible has the same answer.
+    """
+    sizes = parts[0].sizes if parts else ()
+    certain = sum(part.root == 1 and not part.tables for part in parts)
+    parts = [part for part in parts if part.tables]
+    accepted = np.asarray(accept, np.bool_)[certain : certain + len(parts) + 1]
+    if not parts:
+        return constant(sizes, bool(accepted[0]))
+    if accepted.all() or not accepted.any():
+        return constant(sizes, bool(accepted[0]))
+    before = np.concatenate([[0], np.cumsum(accepted)])  # how many k' < k are accepted
+    top, bottom = min(p.top for p in parts), max(p.bottom for p in parts)
+    states = np.array([[part.root for part in parts]], np.int32)
+    tables: list[Table] = []
+    total = 0
+    for level in range(top, bottom):
+        children = _children(parts, states, level)
+        inside = (children == 1).sum(axis=1, dtype=np.int32)
+        outside = (children == 0).sum(axis=1, dtype=np.int32)
+        most = len(parts) - outside
+        good = before[most + 1] - before[inside]
+        possible = most - inside + 1
+        is_open = (good > 0) & (good < possible)
+        ids = (good > 0).astype(np.int32)
+        undecided = np.flatnonzero(is_open)
+        radix = [_width(part, level + 1) for part in parts]
+        states, number = _distinct(children[undecided], radix)
+        ids[undecided] = number + 2
+        tables.append(level_table(ids.reshape(-1, sizes[level])))
+        total += len(states)
+        budget.check(total)
+    return reduced(Diagram(sizes, 2, top, tuple(tables)))
+
+
+def from_mask(sizes: tuple[int, ...], mask: npt.NDArray[np.bool_]) -> Diagram:
+    """The rows marked in a mask over all of them, in order."""
+    tables: list[Table] = []
+    nodes = mask.astype(np.int32)
+    for size in reversed(sizes):
+        table, nodes = _merged(nodes.reshape(-1, size))
+        tables.append(table)
+    return _trimmed(Diagram(sizes, int(nodes[0]), 0, tuple(reversed(tables))))
+
+
+def reduced(diagram: Diagram) -> Diagram:
+    """The same set with equal nodes merged, and no level at either end that decides nothing."""
+    tables: list[Table] = []
+    renamed = np.array([0, 1], np.int32)
+    for table in reversed(diagram.tables):
+        merged, numbers = _merged(renamed[table[2:]])
+        tables.append(merged)
+        renamed = np.concatenate([np.array([0, 1], np.int32), numbers])
+    root = int(renamed[diagram.root])
+    return _trimmed(Diagram(diagram.sizes, root, diagram.top, tuple(reversed(tables))))
+
+
+def _merged(rows: Table) -> tuple[Table, npt.NDArray[np.int32]]:
+    """A level's table without equal nodes, and the node that each of its rows became."""
+    is_settled = (rows == rows[:, :1]).all(axis=1) & (rows[:, 0] < 2)
+    nodes = rows[:, 0].copy()
+    different = np.flatnonzero(~is_settled)
+    kept, number = _distinct_rows(rows[different])
+    nodes[different] = number + 2
+    return level_table(kept), nodes
+
+
+def _trimmed(diagram: Diagram) -> Diagram:
+    """A merged diagram without the levels at either end that decide nothing."""
+    root, top, tables = diagram.root, diagram.top, list(diagram.tables)
+    if root < 2:
+        return constant(diagram.sizes, bool(root))
+    while len(tables[-1]) == 2:
+        tables.pop()
+    while (tables[0][root] == tables[0][root, 0]).all():  # the first variable does not matter
+        root = int(tables.pop(0)[root, 0])
+        top += 1
+    return Diagram(diagram.sizes, root, top, tuple(tables))
+
+
+def level_table(rows: Table) -> Table:
+    """A level's table from the rows of its own nodes."""
+    both = np.array([[0], [1]], np.int32).repeat(rows.shape[1], axis=1)
+    return np.concatenate([both, rows])
+
+
+def _width(part: Diagram, level: int) -> int:
+    """How many nodes a part may stand at on a level."""
+    if level < part.top:
+        return part.root + 1
+    return len(part.tables[level - part.top]) if level < part.bottom else 2
+
+
+def _children(parts: Sequence[Diagram], states: Table, level: int) -> Table:
+    """For every state and value the nodes one level down. Shape: (states x values) x parts."""
+    size = parts[0].sizes[level]
+    children = np.empty((len(states), size, len(parts)), np.int32)
+    for index, part in enumerate(parts):
+        if part.top <= level < part.bottom:
+            children[:, :, index] = part.tables[level - part.top][states[:, index]]
+        else:
+            children[:, :, index] = states[:, index, None]
+    return children.reshape(-1, len(parts))
+
+
+def _distinct(states: Table, radix: Sequence[int]) -> tuple[Table, npt.NDArray[np.int32]]:
+    """The different rows of `states`, and for each row its number; column j is below radix[j]."""
+    if not len(states):
+        return states, np.empty(0, np.int32)
+    code = states[:, 0].astype(np.int64)
+    bound = radix[0]
+    for column, width in enumerate(radix[1:], start=1):
+        if bound * width >= _SAFE:
+            code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+            bound = int(code.max()) + 1
+        code = code * width + states[:, column]
+        bound *= width
+    first, number = _numbered(code, bound)
+    return states[first], number
+
+
+def _distinct_rows(rows: Table) -> tuple[Table, npt.NDArray[np.int32]]:
+    """The different rows, and for each row its number: by hash, and verified."""
+    if not len(rows):
+        return rows, np.empty(0, np.int32)
+    mixed = rows.astype(np.uint64) @ _MULTIPLIERS[: rows.shape[1]]
+    mixed ^= mixed >> np.uint64(29)
+    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
+    if not np.array_equal(rows[first[inverse]], rows):  # two rows of one hash
+        kept, inverse = np.unique(rows, axis=0, return_inverse=True)
+        return kept, inverse.reshape(-1).astype(np.int32)
+    return rows[first], inverse.astype(np.int32)
+
+
+def _numbered(
+    code: npt.NDArray[np.int64], bound: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """For different codes below `bound`: where each first stands, and the number of each code."""
+    if bound > 8 * len(code) + 65_536:
+        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        return first, inverse.astype(np.int32)
+    # A table of all codes beats sorting where they are dense.
+    position = np.full(bound, -1, np.int64)
+    position[code[::-1]] = np.arange(len(code) - 1, -1, -1)
+    present = np.flatnonzero(position >= 0)
+    number = np.empty(bound, np.int32)
+    number[present] = np.arange(len(present), dtype=np.int32)
+    return position[present], number[code]
+
+
+_MULTIPLIERS = np.random.default_rng(0).integers(1, 2**63, 256, np.uint64) * np.uint64(
+    2
+) + np.uint64(1)
