@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lapt_rules.audit.diff import difference
     from lapt_rules.audit.explain import Explanation, explain
     from lapt_rules.authors.author import Author, Brief
+    from lapt_rules.authors.fixed import FixedPrinciples
     from lapt_rules.authors.miner import Miner
     from lapt_rules.errors import LaptError
     from lapt_rules.evaluate.evaluator import Archive, Evaluator
@@ -29,8 +30,15 @@ if TYPE_CHECKING:
     from lapt_rules.language.printer import print_file
     from lapt_rules.logic.binding import bind
     from lapt_rules.network import graph, isomorphism_key
-    from lapt_rules.search import BestFirst, RandomSearch, RegularizedEvolution, Searcher
-    from lapt_rules.space import Architecture, Space, load_space
+    from lapt_rules.search import (
+        BestFirst,
+        RandomSearch,
+        RegularizedEvolution,
+        Searcher,
+        SearchState,
+        Trial,
+    )
+    from lapt_rules.space import Architecture, Settings, Space, load_space
     from lapt_rules.subspace import Subspace, refine, whole
     from lapt_rules.transfer import Result
     from lapt_rules.transfer import transfer as run
@@ -43,15 +51,19 @@ _HOME = {
     "Brief": "authors.author",
     "Evaluator": "evaluate.evaluator",
     "Explanation": "audit.explain",
+    "FixedPrinciples": "authors.fixed",
     "LaptError": "errors",
     "Miner": "authors.miner",
     "RandomSearch": "search",
     "RegularizedEvolution": "search",
     "Result": "transfer",
+    "SearchState": "search",
     "Searcher": "search",
+    "Settings": "space",
     "Space": "space",
     "Subspace": "subspace",
     "TargetTable": "evaluate.table",
+    "Trial": "search",
     "bind": "logic.binding",
     "difference": "audit.diff",
     "examine": "gate",
@@ -68,6 +80,7 @@ _HOME = {
     "table_from_api": "evaluate.table",
     "whole": "subspace",
 }
+"""Each public name and the module that it is imported from."""
 
 __all__ = list(_HOME)
 
@@ -76,4 +89,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_HOME[name]}")
-    return getattr(module, "transfer" if name == "run" else name)
+    value = globals()[name] = getattr(module, "transfer" if name == "run" else name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

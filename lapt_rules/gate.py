@@ -7,7 +7,7 @@ What fails is told with place and fix; what passes is told what it does, exactly
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lapt_rules.errors import ConflictError, LimitError, PrincipleError, SpaceError
 from lapt_rules.evaluate.evaluator import Archive
@@ -18,10 +18,10 @@ from lapt_rules.logic.binding import bind_tolerant
 from lapt_rules.logic.formula import Formula, Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space, load_space
-from lapt_rules.subspace import Subspace, alone_and_margin, refine, whole
+from lapt_rules.subspace import Subspace, alone_and_margin, implied_by, refine, whole
 
 MOST_EXPLAINED = 16
-"""For how many redundant principles Z3 is asked which others imply them."""
+"""For how many redundant principles it is worked out which others imply them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def space_of(file: File, otherwise: Space | None = None) -> Space:
     raise PrincipleError([Diagnostic("no-space", message, source, span, fix)])
 
 
-def examine(
+def admit(
     text: str,
     path: str,
     space: Space | None = None,
@@ -119,40 +119,54 @@ def examine(
     try:
         subspace = refine(space, principles)
     except ConflictError as error:
-        diagnostics += _conflicts(principles, error)
-        return Report(tuple(diagnostics), principles)
+        return Report((*diagnostics, *_conflicts(principles, error)), principles)
     except LimitError as error:
-        diagnostics += _reasoned(principles, error)
-        return Report(tuple(diagnostics), principles)
-    total = whole(space).count()
-    effects = tuple(
-        Effect(principle.name, alone, margin, _kept(principle.keeps, archive))
-        for principle, (alone, margin) in zip(
-            principles.principles,
-            alone_and_margin(space, [p.keeps for p in principles.principles]),
-            strict=True,
-        )
-    )
-    diagnostics += _idle(principles, effects, total)
-    kept = None
+        return Report((*diagnostics, *_reasoned(principles, error)), principles)
+    report = Report(tuple(diagnostics), principles, subspace, whole(space).count())
     if archive is not None:
         kept = sum(member in subspace for member in archive.architectures)
-        if kept < least_support * len(archive):
-            diagnostics.append(
-                Diagnostic(
-                    "support",
-                    f"keeps {kept} of {len(archive)} archive members, at least "
-                    f"{least_support:.0%} are wanted",
-                    principles.source,
-                    fix="weaken the principles that keep few of them",
-                )
-            )
-    if subspace.count() < population:
-        message = f"keeps {subspace.count()} architectures, fewer than the population {population}"
-        fix = "drop or weaken a principle"
-        diagnostics.append(Diagnostic("too-small", message, principles.source, fix=fix))
-    size = len(archive) if archive is not None else None
-    return Report(tuple(diagnostics), principles, subspace, total, effects, kept, size)
+        report = replace(report, archive_kept=kept, archive_size=len(archive))
+    return replace(
+        report, diagnostics=(*diagnostics, *_too_little(report, least_support, population))
+    )
+
+
+def examine(
+    text: str,
+    path: str,
+    space: Space | None = None,
+    archive: Archive | None = None,
+    least_support: float = 0.0,
+    population: int = 0,
+) -> Report:
+    """The same as `admit`, and what each principle does; warns of those that do nothing."""
+    report = admit(text, path, space, archive, least_support, population)
+    if report.principles is None or report.subspace is None:
+        return report
+    principles = report.principles.principles
+    measured = alone_and_margin(report.principles.space, [p.keeps for p in principles])
+    effects = tuple(
+        Effect(principle.name, alone, margin, _kept(principle.keeps, archive))
+        for principle, (alone, margin) in zip(principles, measured, strict=True)
+    )
+    idle = _idle(report.principles, effects, report.total)
+    return replace(report, effects=effects, diagnostics=(*report.diagnostics, *idle))
+
+
+def _too_little(report: Report, least_support: float, population: int) -> list[Diagnostic]:
+    """Errors for a set that keeps too little of the archive, or too few to search."""
+    assert report.principles is not None
+    found = []
+    source, kept, size = report.principles.source, report.archive_kept, report.archive_size
+    if kept is not None and size is not None and kept < least_support * size:
+        message = f"keeps {kept} of {size} archive members, at least {least_support:.0%} are wanted"
+        fix = "weaken the principles that keep few of them"
+        found.append(Diagnostic("support", message, source, fix=fix))
+    if report.count is not None and report.count < population:
+        message = f"keeps {report.count:,} architectures, fewer than the population {population}"
+        fix = "drop or weaken a principle, or search with a smaller population"
+        found.append(Diagnostic("too-small", message, source, fix=fix))
+    return found
 
 
 def _kept(keeps: Formula, archive: Archive | None) -> int | None:
@@ -179,51 +193,58 @@ def _conflicts(principles: PrincipleSet, error: ConflictError) -> list[Diagnosti
 
 def _idle(principles: PrincipleSet, effects: tuple[Effect, ...], total: int) -> list[Diagnostic]:
     """Warnings for principles that reject nothing, alone or beyond the others."""
-    from lapt_rules.logic.smt import Reasoner
-
     found = []
-    idle = {effect.principle for effect in effects if not effect.margin}
-    hard = [p for p in principles.principles if p.clauses and p.name in idle]
-    vacuous = {effect.principle for effect in effects if effect.alone == total}
-    for principle in hard:
-        if principle.name in vacuous:
+    implied = 0
+    for principle, effect in zip(principles.principles, effects, strict=True):
+        if effect.margin or not principle.clauses:
+            continue
+        if effect.alone == total:
             message = f"`{principle.name}` rejects no architecture at all"
             fix = "drop it, or say what it should forbid"
             found.append(_at(principle, principles, "vacuous", message, fix, "warning"))
-    redundant = [p for p in hard if p.name not in vacuous]
-    if redundant:
-        explained = Reasoner(principles).redundancies(redundant[:MOST_EXPLAINED])
-        implied = {found.principle.name: found.implied_by for found in explained}
-        for principle in redundant:
-            by = ", ".join(f"`{p.name}`" for p in implied.get(principle.name, ()))
-            message = f"`{principle.name}` rejects nothing beyond what {by or 'the others'} reject"
-            fix = "drop it, or keep it for its reason alone"
-            found.append(_at(principle, principles, "redundant", message, fix, "warning"))
+            continue
+        implied += 1
+        by = "the others"
+        if implied <= MOST_EXPLAINED:
+            others = [p for p in principles.principles if p is not principle and p.clauses]
+            chosen = implied_by(
+                principles.space, principle.keeps, [other.keeps for other in others]
+            )
+            by = ", ".join(f"`{others[index].name}`" for index in chosen)
+        found.append(_redundant(principle, principles, by))
     return found
 
 
+def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagnostic:
+    message = f"`{principle.name}` rejects nothing beyond what {by} reject"
+    fix = "drop it, or keep it for its reason alone"
+    return _at(principle, principles, "redundant", message, fix, "warning")
+
+
 def _reasoned(principles: PrincipleSet, limit: LimitError) -> list[Diagnostic]:
-    """What Z3 alone can say of a set that cannot be counted."""
+    """What Z3 can say of a set that cannot be compiled: it may not know, and then says so."""
     from lapt_rules.logic.smt import Answer, Reasoner
 
-    found = [
-        Diagnostic("limit", limit.message, principles.source, fix=limit.fix, severity="warning")
-    ]
     reasoner = Reasoner(principles)
+    source = principles.source
     answer = reasoner.satisfiable()
+    if answer is Answer.NO:
+        conflict = reasoner.conflict()
+        names = [principle.name for principle in conflict.principles] if conflict else []
+        return _conflicts(principles, ConflictError("these principles keep nothing", names))
+    found = [Diagnostic("limit", limit.message, source, fix=limit.fix, severity="warning")]
+    unknown = "Z3 could not decide in time whether "
     if answer is Answer.UNKNOWN:
-        message = "Z3 could not decide whether these principles keep anything"
-        found.append(Diagnostic("unknown", message, principles.source, fix="", severity="warning"))
-    conflict = reasoner.conflict() if answer is Answer.NO else None
-    if conflict is not None:
-        names = [principle.name for principle in conflict.principles]
-        found += _conflicts(principles, ConflictError("these principles keep nothing", names))
-    for redundancy in reasoner.redundancies() if answer is Answer.YES else []:
-        by = ", ".join(f"`{p.name}`" for p in redundancy.implied_by) or "the space itself"
-        message = f"`{redundancy.principle.name}` rejects nothing beyond what {by} reject"
-        found.append(
-            _at(redundancy.principle, principles, "redundant", message, "drop it", "warning")
-        )
+        message = unknown + "these principles keep anything"
+        found.append(Diagnostic("unknown", message, source, fix=limit.fix, severity="warning"))
+    for redundancy in reasoner.redundancies() if answer is Answer.YES else ():
+        principle = redundancy.principle
+        if redundancy.answer is Answer.YES:
+            by = ", ".join(f"`{p.name}`" for p in redundancy.implied_by) or "the space itself"
+            found.append(_redundant(principle, principles, by))
+        elif redundancy.answer is Answer.UNKNOWN:
+            message = unknown + f"`{principle.name}` is redundant"
+            found.append(_at(principle, principles, "unknown", message, limit.fix, "warning"))
     return found
 
 

@@ -1,8 +1,7 @@
 """An architecture as a network: its graph, its live part, and whether two compute the same.
 
-Two architectures are *twins* when they compute the same function up to naming the weights: for
-any weights of the one there are weights of the other with the same output on every input. What
-`isomorphism_key` uses of that, each step exact:
+Two architectures are *twins* when they are equal after these steps. Each leaves the function as it
+is, up to naming the weights, so twins compute the same:
 
 - a layer off every live path is removed;
 - an identity is replaced by its source, and a sum is the multiset of its terms;
@@ -23,6 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from lapt_rules.logic.formula import Live, Plain
@@ -94,8 +94,9 @@ def every_cell_lives(architecture: Architecture) -> bool:
     return len(cells) == len(architecture.space.cells)
 
 
+@lru_cache(maxsize=1 << 16)
 def isomorphism_key(architecture: Architecture) -> str:
-    """A text that two architectures of a space share iff they are twins: see the module.
+    """A text that two architectures of a space share if and only if they are twins (see above).
 
     >>> from lapt_rules.space import load_space
     >>> space = load_space("nas201")

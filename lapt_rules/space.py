@@ -283,18 +283,27 @@ class Architecture:
         return self.space.notations[0].write(self.operators, self.sources)
 
 
-@cache
 def load_space(name: str | Path) -> Space:
     """The space called `name`, or the one in the folder `name` (a Path) that holds a `space.toml`.
 
-    Raises SpaceError where there is none, or where the file does not describe one.
+    The same folder gives the same object. Raises SpaceError where there is no such space, and
+    SpaceError or PrincipleError where its file does not describe one.
 
     >>> len(load_space("nas201").layers)
     6
     """
+    folder = name if isinstance(name, Path) else content.space_folder(name)
+    return _load(folder.resolve())
+
+
+@cache
+def _load(folder: Path) -> Space:
+    from lapt_rules.logic.binding import invariants
     from lapt_rules.space_file import read_space
 
-    return read_space(name if isinstance(name, Path) else content.space_folder(name))
+    space = read_space(folder)
+    invariants(space)  # a broken one is told now, not at the first use
+    return space
 
 
 def _source_number(layer: Layer, source: str | None) -> int | None:

@@ -26,7 +26,13 @@ from lapt_rules.space import (
     Space,
 )
 
-_Strings = Annotated[list[str], Meta(min_length=1)]
+MAX_CHOICES = 100
+"""The most values that one variable has: operators of a space, sources of a layer."""
+
+MAX_LAYERS = 256
+
+_Strings = Annotated[list[str], Meta(min_length=1, max_length=MAX_LAYERS)]
+_Sources = Annotated[list[str], Meta(min_length=1, max_length=MAX_CHOICES)]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -49,14 +55,14 @@ class _Cell(_Strict):
 class _Layer(_Strict, rename={"sources": "from", "target": "to"}):
     name: str
     cell: str
-    sources: _Strings
+    sources: _Sources
     target: str
 
 
 class _Operator(_Strict, rename={"classes": "class"}):
     classes: str | _Strings
     function: Function
-    costs: dict[str, Annotated[int, Meta(ge=0, le=10**15)]] = {}
+    costs: dict[str, Annotated[int, Meta(ge=0, le=10**12)]] = {}
 
 
 class _Cost(_Strict):
@@ -70,8 +76,8 @@ class _File(_Strict):
     source: str
     notations: Annotated[list[_Notation], Meta(min_length=1)]
     cells: dict[str, _Cell]
-    layers: Annotated[list[_Layer], Meta(min_length=1)]
-    operators: dict[str, _Operator]
+    layers: Annotated[list[_Layer], Meta(min_length=1, max_length=MAX_LAYERS)]
+    operators: Annotated[dict[str, _Operator], Meta(min_length=1, max_length=MAX_CHOICES)]
     costs: dict[str, _Cost] = {}
     regions: dict[str, _Strings] = {}
     unordered: list[tuple[str, str]] = []
@@ -249,6 +255,11 @@ class _Reader:
             declared.template, tuple(self.layer_names), declared.operators, declared.sources
         )
         self._known(declared.operators, self.declared.operators, f"{where}.operators", "operator")
+        for codes in (declared.operators, declared.sources):
+            for code in codes.values():
+                if not re.fullmatch(r"\w+", code) or list(codes.values()).count(code) > 1:
+                    fix = "use letters and digits, and another code for each name"
+                    raise self.refuse(where, f"the code {code!r} cannot be read back", fix)
         self._known((name for name, _ in notation.placeholders), self.layer_names, where, "layer")
         for layer in self.declared.layers:
             wanted = [(layer.name, False)] + [(layer.name, True)] * (len(layer.sources) > 1)

@@ -9,12 +9,18 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from lapt_rules.errors import ArchitectureError, ConflictError, LimitError
+from lapt_rules.errors import (
+    ArchitectureError,
+    ConflictError,
+    LimitError,
+    RunError,
+    SpaceError,
+)
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
 from lapt_rules.logic.binding import bind, invariants
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Diagram, intersection
+from lapt_rules.logic.diagram import Budget, Diagram, intersection
 from lapt_rules.logic.formula import TRUE, Formula
 from lapt_rules.logic.principles import Preference, PrincipleSet
 from lapt_rules.logic.ranking import Ranking
@@ -36,6 +42,8 @@ def refine(space: Space, principles: File | str | PrincipleSet) -> Subspace:
     6250
     """
     bound = principles if isinstance(principles, PrincipleSet) else bind(principles, space)
+    if bound.space is not space:
+        raise SpaceError(f"these principles are bound to {bound.space.name}, not to {space.name}")
     subspace = Subspace(space, bound.keeps, bound.preferences)
     if subspace.count() == 0:
         raise _conflict_error(bound)
@@ -43,25 +51,49 @@ def refine(space: Space, principles: File | str | PrincipleSet) -> Subspace:
 
 
 def _conflict_error(principles: PrincipleSet) -> ConflictError:
-    """Why a set of principles keeps nothing: the minimal conflict, found by Z3."""
-    from lapt_rules.logic.smt import Reasoner
-
-    conflict = Reasoner(principles).conflict()
-    if conflict is None:
-        names = [principle.name for principle in principles.principles]
-        message = "these principles together keep no architecture; Z3 found no smaller conflict"
-    else:
-        names = [principle.name for principle in conflict.principles]
-        message = "no architecture satisfies " + (
-            "all of these principles together"
-            if len(names) > 1
-            else "this principle"
-            if names
-            else f"the invariants of {principles.space.name} itself"
-        )
+    """Why a set of principles keeps nothing: a minimal set of them that clash."""
+    compiler = Compiler(principles.space)
+    sets = [compiler.compile(principle.keeps) for principle in principles.principles]
+    core = _minimal_core(_well_formed(principles.space), sets, compiler.budget)
+    names = [principles.principles[index].name for index in core]
+    if not names:
+        invariants_of = f"the invariants of {principles.space.name} keep nothing at all"
+        return ConflictError(invariants_of, names)
+    together = "all of these principles together" if len(names) > 1 else "this principle"
     lines = {p.name: p.syntax.name.span.line for p in principles.principles}
-    places = [f"`{name}` ({principles.file.path}:{lines[name]})" for name in names]
-    return ConflictError(f"{message}: {', '.join(places)}" if places else message, names)
+    places = ", ".join(f"`{name}` ({principles.file.path}:{lines[name]})" for name in names)
+    return ConflictError(f"no architecture satisfies {together}: {places}", names)
+
+
+def implied_by(space: Space, formula: Formula, others: Sequence[Formula]) -> list[int]:
+    """A minimal choice of `others`, by index, that together imply `formula` on the space.
+
+    Meant for a formula that all the others imply; see `alone_and_margin`.
+    """
+    compiler = Compiler(space)
+    violated = intersection(
+        [_well_formed(space), compiler.compile(formula).complement()], compiler.budget
+    )
+    sets = [compiler.compile(other) for other in others]
+    return _minimal_core(violated, sets, compiler.budget)
+
+
+def _minimal_core(base: Diagram, sets: Sequence[Diagram], budget: Budget) -> list[int]:
+    """A minimal choice of sets, by index, whose intersection with `base` is empty.
+
+    Each set in turn is dropped if those needed so far and those still to come do without it.
+    """
+    after = [base]  # the intersection of base and the sets from each index on
+    for one in reversed(sets):
+        after.append(intersection([after[-1], one], budget))
+    after.reverse()
+    needed = base
+    core = []
+    for index, one in enumerate(sets):
+        if not intersection([needed, after[index + 1]], budget).is_empty:
+            core.append(index)
+            needed = intersection([needed, one], budget)
+    return core
 
 
 def whole(space: Space) -> Subspace:
@@ -140,11 +172,16 @@ class Subspace:
         return self._architecture(self._listed(position, position + 1)[0])
 
     def sample(self, number: int, seed: int) -> list[Architecture]:
-        """`number` architectures drawn uniformly with replacement; the same seed, the same draw."""
+        """`number` architectures drawn uniformly with replacement; the same seed, the same draw.
+
+        Raises RunError where the set is empty.
+        """
         return [self._architecture(row) for row in self.sample_rows(number, seed)]
 
     def sample_rows(self, number: int, seed: int) -> Rows:
         """The same as rows of variable values, millions a second."""
+        if not self.count():
+            raise RunError("there is nothing to draw from: the set is empty")
         return self._sampler.sample(number, np.random.default_rng(seed))
 
     @cached_property

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lapt_rules import gate
 from lapt_rules.authors.author import Author, Brief
 from lapt_rules.errors import PrincipleError, RunError
 from lapt_rules.evaluate.evaluator import Archive, Evaluator
-from lapt_rules.gate import examine
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search.searcher import Searcher, SearchState, Trial
@@ -70,6 +70,7 @@ def transfer(
     searcher: Searcher,
     settings: Settings | None = None,
     *,
+    budget: int | None = None,
     principles: str | None = None,
     path: str = "",
     seed: int = 0,
@@ -78,87 +79,90 @@ def transfer(
 ) -> Result:
     """Run Algorithm 1 on `space`: principles from `source`, evaluations on `target`.
 
-    `principles` is the text of a file to start from instead of what the author learns, `path` the
-    name to call it by in messages. `twins` allows evaluations of architectures that compute the
-    same as one already paid for. Ends early where the subspaces hold nothing more to evaluate.
+    `budget` overrides that of the settings. `principles` is the text of a file to start from
+    instead of what the author learns, `path` the name to call it by in messages. `twins` allows
+    evaluations of architectures that compute the same as one already paid for. What an iteration
+    cannot spend, because its subspace holds nothing more, goes to the later ones.
 
-    Raises RunError for a budget below one, PrincipleError where the gate refuses the principles.
+    Raises RunError for a budget below one and for a target that is the source itself,
+    PrincipleError where the gate refuses the principles.
     """
     settings = settings or space.settings
+    settings = settings if budget is None else replace(settings, budget=budget)
     journal = journal or Journal()
-    if settings.budget < 1:
-        raise RunError(f"the budget is {settings.budget}", "allow at least one evaluation")
+    check(source, target, settings)
     brief = Brief(space, source, settings.top, settings.population)
     step: Step = "learn" if principles is None else "given"
     text = author.learn(brief) if principles is None else principles
     trials: list[Trial] = []
     revisions: list[Revision] = []
     base = -math.inf
-    for iteration in range(1, min(settings.iterations, settings.budget) + 1):
-        name = path if step == "given" else f"{step} {iteration}"
-        bound, subspace = admit(text, name, space)
-        brief = replace(brief, principles=bound)
+    last = min(settings.iterations, settings.budget)
+    for iteration in range(1, last + 1):
+        bound, subspace = admit(text, path if step == "given" else f"{step} {iteration}", brief)
         revision = Revision(iteration, step, text, subspace.count())
         revisions.append(revision)
         journal.revised(revision)
-        share = _share_of_budget(settings, iteration)
-        found = search(
-            subspace, target, searcher, share, trials, iteration, seed, twins, journal.tried
+        share = math.ceil((settings.budget - len(trials)) / (last + 1 - iteration))
+        state = SearchState(
+            subspace,
+            seed=(seed, iteration),
+            key=str if twins else isomorphism_key,
         )
+        found = search(state, searcher, target, share, trials, iteration, journal.tried)
         trials += found
-        if iteration == settings.iterations or not found:
-            continue
-        best = max(trial.value for trial in found)
-        brief = replace(brief, trials=tuple(trials))
-        if base <= best:
+        if iteration == last:
+            break
+        best = max((trial.value for trial in found), default=-math.inf)
+        brief = replace(brief, principles=bound, trials=tuple(trials))
+        if found and base <= best:
             step, text = "update", author.update(brief)
             base = best
         else:
             step, text = "explore", author.explore(brief)
-    if not trials:
-        raise RunError("nothing was evaluated: every architecture of the subspace is taken")
     return Result(space, tuple(trials), tuple(revisions))
 
 
 def search(
-    subspace: Subspace,
-    target: Evaluator,
+    state: SearchState,
     searcher: Searcher,
+    target: Evaluator,
     budget: int,
     before: Sequence[Trial] = (),
     iteration: int = 1,
-    seed: int = 0,
-    twins: bool = False,
-    tell: Callable[[Trial], None] = lambda trial: None,
+    tell: Callable[[Trial], None] | None = None,
 ) -> list[Trial]:
     """Spend up to `budget` evaluations of `target` inside one subspace.
 
-    `before` are trials of earlier searches: neither they nor, unless `twins`, architectures that
-    compute the same are paid for again.
+    `before` are trials of earlier searches, which are not paid for again.
     """
-    taken = frozenset(isomorphism_key(trial.architecture) for trial in before)
-    state = SearchState(subspace, (), None if twins else taken, (seed, iteration))
+    state = replace(state, taken=frozenset(state.key(trial.architecture) for trial in before))
     while len(state.trials) < budget:
         candidate = searcher.ask(state)
         if candidate is None:
             break
         trial = Trial(candidate, target.evaluate(candidate), iteration)
-        tell(trial)
-        if state.taken is not None:
-            state = replace(state, taken=state.taken | {isomorphism_key(candidate)})
-        state = replace(state, trials=(*state.trials, trial))
+        if tell is not None:
+            tell(trial)
+        taken = state.taken | {state.key(candidate)}
+        state = replace(state, trials=(*state.trials, trial), taken=taken)
     return list(state.trials)
 
 
-def admit(text: str, path: str, space: Space) -> tuple[PrincipleSet, Subspace]:
+def admit(text: str, path: str, brief: Brief) -> tuple[PrincipleSet, Subspace]:
     """Pass a principle file through the gate; PrincipleError where no search may start from it."""
-    report = examine(text, path, space)
-    if not report.admitted or report.principles is None or report.subspace is None:
+    report = gate.admit(text, path, brief.space, population=brief.population)
+    if report.principles is None or report.subspace is None or report.errors:
         raise PrincipleError(report.errors or report.diagnostics)
     return report.principles, report.subspace
 
 
-def _share_of_budget(settings: Settings, iteration: int) -> int:
-    """The budget in equal shares, the first ones larger by one where it does not divide."""
-    share, rest = divmod(settings.budget, settings.iterations)
-    return share + (iteration <= rest)
+def check(source: Archive, target: Evaluator, settings: Settings) -> None:
+    """Raise RunError for a run that must not start: no budget, or a target that is the source."""
+    if settings.budget < 1:
+        raise RunError(f"the budget is {settings.budget}", "allow at least one evaluation")
+    if source.fingerprint and source.fingerprint == getattr(target, "fingerprint", ""):
+        raise RunError(
+            f"source and target order all architectures alike: {source.origin}, {target.name}",
+            "a search must not learn from its own answers: take another task as the source",
+        )

@@ -374,7 +374,7 @@ def test_bad_input_gets_a_message_and_exit_code_2(
     [
         (["--budget", "0"], "budget is 0"),
         (["--budget", "-3"], "budget is -3"),
-        (["--target", "TABLES:a"], "hold the same values"),
+        (["--target", "TABLES:a"], "learn from its own answers"),
         (["--out", "/proc/nothing"], "cannot be made"),
         (["--out", "TABLES"], "cannot be made"),
         (["--principles", "clash.lapt"], "conflict"),

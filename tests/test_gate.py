@@ -61,8 +61,8 @@ def test_what_is_vacuous_or_redundant_is_warned_of() -> None:
         "principle c require count(conv) <= 6"
     )
     assert report.admitted
-    assert found(report) == [("warning", "vacuous", 4), ("warning", "redundant", 3)]
-    assert "`a`" in report.diagnostics[1].message
+    assert found(report) == [("warning", "redundant", 3), ("warning", "vacuous", 4)]
+    assert "`a`" in report.diagnostics[0].message
 
 
 def test_an_empty_class_is_warned_of(trans101: Space) -> None:

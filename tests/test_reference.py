@@ -12,7 +12,8 @@ from lapt_rules.gate import examine, space_of
 from lapt_rules.language.parser import MAX_CHARACTERS, MAX_ERRORS, MAX_NESTING, parse
 from lapt_rules.language.printer import print_clause, print_file
 from lapt_rules.language.syntax import WORDS
-from lapt_rules.logic.binding import MAX_INTEGER, MAX_PARTS, MAX_WEIGHT, bind
+from lapt_rules.language.tree import MAX_WEIGHT
+from lapt_rules.logic.binding import MAX_INTEGER, MAX_PARTS, bind
 from lapt_rules.logic.examples import run_tests
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace

@@ -44,7 +44,7 @@ def subspace(trans101: Space) -> Subspace:
 
 @ALL
 def test_a_search_stays_inside_and_pays_for_no_twin(searcher: Searcher, subspace: Subspace) -> None:
-    trials = search(subspace, Conv3x3s(), searcher, 60)
+    trials = search(SearchState(subspace), searcher, Conv3x3s(), 60)
     assert all(trial.architecture in subspace for trial in trials)
     keys = [isomorphism_key(trial.architecture) for trial in trials]
     assert len(set(keys)) == len(keys) == 60
@@ -52,7 +52,7 @@ def test_a_search_stays_inside_and_pays_for_no_twin(searcher: Searcher, subspace
 
 @ALL
 def test_a_search_is_a_pure_function_of_its_past(searcher: Searcher, subspace: Subspace) -> None:
-    trials = search(subspace, Conv3x3s(), searcher, 30, seed=7)
+    trials = search(SearchState(subspace, seed=(7, 1)), searcher, Conv3x3s(), 30)
     taken: frozenset[str] = frozenset()
     for number, trial in enumerate(trials):  # resumed at every point, it goes on as before
         state = SearchState(subspace, tuple(trials[:number]), taken, (7, 1))
@@ -64,22 +64,24 @@ def test_a_search_is_a_pure_function_of_its_past(searcher: Searcher, subspace: S
 def test_a_search_ends_when_everything_is_taken(searcher: Searcher, trans101: Space) -> None:
     small = refine(trans101, "space trans101 principle p require count(conv) == 0 and connected")
     functions = {isomorphism_key(one) for one in small}
-    trials = search(small, Conv3x3s(), searcher, 1_000)
+    trials = search(SearchState(small), searcher, Conv3x3s(), 1_000)
     assert len(trials) == len(functions)
 
 
 def test_twins_are_paid_for_when_asked(trans101: Space) -> None:
     dead = refine(trans101, "space trans101 principle p forbid connected")
-    assert len(search(dead, Conv3x3s(), RandomSearch(), 40)) == 1
-    assert len(search(dead, Conv3x3s(), RandomSearch(), 40, twins=True)) == 40
+    assert len(search(SearchState(dead), RandomSearch(), Conv3x3s(), 40)) == 1
+    for searcher in SEARCHERS:  # twins, but nothing twice
+        trials = search(SearchState(dead, key=str), searcher, Conv3x3s(), 40)
+        assert len({trial.architecture for trial in trials}) == 40
 
 
 def test_evolution_is_that_of_real_et_al(subspace: Subspace) -> None:
     """The parent is the best of S of the last P trials, and the child one move away from it."""
     searcher = RegularizedEvolution(population=6, tournament=3)
-    trials = search(subspace, Conv3x3s(), searcher, 60, seed=3)
+    trials = search(SearchState(subspace, seed=(3, 1)), searcher, Conv3x3s(), 60)
     for number in range(6, len(trials)):
-        state = SearchState(subspace, tuple(trials[:number]), None, (3, 1))
+        state = SearchState(subspace, tuple(trials[:number]), seed=(3, 1))
         generator = state.generator()
         sample = [trials[number - 6 :][i] for i in generator.integers(6, size=3)]
         parent = max(sample, key=lambda trial: trial.value)
@@ -96,7 +98,7 @@ def test_evolution_is_that_of_real_et_al(subspace: Subspace) -> None:
 def test_a_large_tournament_always_breeds_from_the_best(subspace: Subspace) -> None:
     members = subspace.sample(5, seed=0)
     trials = [Trial(one, float(i), 1) for i, one in enumerate(members)]
-    state = SearchState(subspace, trials, None, (0,))
+    state = SearchState(subspace, trials)
     child = RegularizedEvolution(5, 200).ask(state)
     assert child in subspace.neighbours(members[-1])
 
@@ -108,12 +110,12 @@ def test_the_oldest_dies(subspace: Subspace) -> None:
     searcher = RegularizedEvolution(5, 5)
     recent = [set(subspace.neighbours(one)) for one in members[4:]]
     for seed in range(30):
-        child = searcher.ask(SearchState(subspace, trials, None, (seed,)))
+        child = searcher.ask(SearchState(subspace, trials, seed=(seed,)))
         assert any(child in neighbours for neighbours in recent)
 
 
 def test_the_first_population_follows_the_preferences(subspace: Subspace) -> None:
-    trials = search(subspace, Conv3x3s(), RegularizedEvolution(10, 2), 10)
+    trials = search(SearchState(subspace), RegularizedEvolution(10, 2), Conv3x3s(), 10)
     assert all(trial.architecture.operators[0] == "nor_conv_3x3" for trial in trials)
 
 
@@ -121,7 +123,7 @@ def test_without_preferences_the_first_population_is_uniform(trans101: Space) ->
     subspace = refine(trans101, "space trans101 principle p require count(conv) == 6")
     firsts = []
     for seed in range(640):
-        state = SearchState(subspace, (), None, (seed,))
+        state = SearchState(subspace, seed=(seed,))
         first = RegularizedEvolution(5, 2).ask(state)
         assert first is not None
         firsts.append(subspace.rank(first))
@@ -135,13 +137,13 @@ def test_a_parent_outside_the_subspace_still_breeds_inside(
     outside = trans101.parse("3_33_310")
     assert outside not in subspace
     trials = [Trial(outside, 1.0, 1)] * 5
-    child = RegularizedEvolution(5, 2).ask(SearchState(subspace, trials, None, (0,)))
+    child = RegularizedEvolution(5, 2).ask(SearchState(subspace, trials))
     assert child in subspace
 
 
 def test_the_same_seed_searches_the_same_and_another_differs(subspace: Subspace) -> None:
     def run(seed: int) -> list[Architecture]:
-        found = search(subspace, Conv3x3s(), RandomSearch(), 20, seed=seed)
+        found = search(SearchState(subspace, seed=(seed,)), RandomSearch(), Conv3x3s(), 20)
         return [trial.architecture for trial in found]
 
     assert run(1) == run(1)

@@ -266,4 +266,4 @@ def test_a_target_gives_one_value_at_a_time_and_no_more(tmp_path: Path, trans101
     assert target.rank(4094.0) == (2, 4096)
     assert not hasattr(target, "archive")
     public = {name for name in vars(target) if not name.startswith("_")}
-    assert public == {"name", "space"}
+    assert public == {"fingerprint", "name", "space"}

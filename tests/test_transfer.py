@@ -35,13 +35,22 @@ def convolutions(space: Space) -> Table:
     return Table(space, "convolutions", values)
 
 
+def source_archive(space: Space) -> Archive:
+    """The best of another made-up task: the number of convolutions."""
+    values = {
+        one.values: float(sum(name.startswith("nor_conv") for name in one.operators))
+        for one in whole(space)
+    }
+    return Table(space, "plain convolutions", values).archive(20)
+
+
 def run(space: Space, author: object = None, **options: object) -> Result:
     task = convolutions(space)
     author = author or Miner()
     searcher = RegularizedEvolution(4, 2)
     return transfer(
         space,
-        task.archive(20),
+        source_archive(space),
         TargetTable(task),
         author,
         searcher,
@@ -142,14 +151,19 @@ def test_an_author_sees_only_what_was_paid_for(trans101: Space) -> None:
 def test_target_values_that_were_not_paid_for_change_nothing(trans101: Space) -> None:
     task = convolutions(trans101)
     first = transfer(
-        trans101, task.archive(20), TargetTable(task), Miner(), RegularizedEvolution(4, 2), SETTINGS
+        trans101,
+        source_archive(trans101),
+        TargetTable(task),
+        Miner(),
+        RegularizedEvolution(4, 2),
+        SETTINGS,
     )
     paid = {trial.architecture.values for trial in first.trials}
     noise = np.random.default_rng(0)
     scrambled = {v: x if v in paid else noise.normal(0, 1e6) for v, x in task.values.items()}
     again = transfer(
         trans101,
-        task.archive(20),
+        source_archive(trans101),
         TargetTable(Table(trans101, "scrambled", scrambled)),
         Miner(),
         RegularizedEvolution(4, 2),
@@ -165,7 +179,7 @@ def test_a_budget_of_zero_is_refused(trans101: Space) -> None:
     task = convolutions(trans101)
     with pytest.raises(RunError, match="budget is 0"):
         transfer(
-            trans101, task.archive(5), TargetTable(task), Miner(), RandomSearch(),
+            trans101, source_archive(trans101), TargetTable(task), Miner(), RandomSearch(),
             replace(SETTINGS, budget=0),
         )  # fmt: skip
 
@@ -173,7 +187,7 @@ def test_a_budget_of_zero_is_refused(trans101: Space) -> None:
 def test_iterations_end_with_the_budget(trans101: Space) -> None:
     task = convolutions(trans101)
     settings = replace(SETTINGS, budget=2, iterations=1_000_000)
-    archive = task.archive(20)
+    archive = source_archive(trans101)
     result = transfer(trans101, archive, TargetTable(task), Miner(), RandomSearch(), settings)
     assert len(result.revisions) == len(result.trials) == 2
 
@@ -186,10 +200,34 @@ def test_an_author_that_writes_nonsense_is_stopped_by_the_gate(trans101: Space) 
         run(trans101, FixedPrinciples(f"space trans101 {conflict}"))
 
 
-def test_a_small_subspace_ends_the_run_early(trans101: Space) -> None:
-    text = "space trans101 principle p require count(nor_conv_3x3) == 6"
-    result = run(trans101, FixedPrinciples(text))
-    assert len(result.trials) == 1
+def test_fewer_than_the_population_are_refused(trans101: Space) -> None:
+    with pytest.raises(PrincipleError, match="fewer than the population 4"):
+        run(trans101, FixedPrinciples("space trans101 principle p require count(conv) == 7 - 1 and "
+                                      "count(nor_conv_3x3) == 6"))  # fmt: skip
+
+
+def test_a_run_ends_when_there_is_nothing_left_to_evaluate(trans101: Space) -> None:
+    result = run(trans101, FixedPrinciples("space trans101 principle p forbid connected"))
+    assert len(result.trials) == 1  # all that is dead computes the same
+    assert [revision.step for revision in result.revisions] == ["learn", "update", "explore"]
+
+
+def test_a_target_that_is_the_source_is_refused(trans101: Space) -> None:
+    task = convolutions(trans101)
+    copied = Table(trans101, "a scaled copy", {v: x / 100 for v, x in task.values.items()})
+    with pytest.raises(RunError, match="learn from its own answers"):
+        transfer(trans101, copied.archive(5), TargetTable(task), Miner(), RandomSearch(), SETTINGS)
+
+
+def test_what_an_iteration_cannot_spend_goes_to_the_later_ones(trans101: Space) -> None:
+    class Widening(FixedPrinciples):
+        def explore(self, brief: Brief) -> str:
+            return "space trans101"
+
+        update = explore
+
+    author = Widening("space trans101 principle p forbid connected")
+    assert len(run(trans101, author).trials) == 17
 
 
 # -------------------------------------------------------------------------------- the real tables

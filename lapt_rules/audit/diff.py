@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lapt_rules.errors import LaptError
 from lapt_rules.logic.formula import And, Not
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.space import Architecture
@@ -24,8 +25,13 @@ class Difference:
 
 
 def difference(before: PrincipleSet, after: PrincipleSet) -> Difference:
-    """What `after` keeps and `before` does not, and the reverse. Both are bound to one space."""
+    """What `after` keeps and `before` does not, and the reverse; both bound to one space."""
     space = before.space
+    if after.space is not space:
+        raise LaptError(
+            f"{before.file.path} is for {space.name}, {after.file.path} for {after.space.name}",
+            "compare two files for one space",
+        )
     return Difference(
         both=Subspace(space, And((before.keeps, after.keeps))).count(),
         lost=Subspace(space, And((before.keeps, Not(after.keeps)))),

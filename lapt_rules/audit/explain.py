@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lapt_rules.errors import SpaceError
 from lapt_rules.language.printer import print_clause
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.binding import bind
@@ -49,6 +50,8 @@ def explain(principles: PrincipleSet | File | str, architecture: Architecture) -
     """
     space = architecture.space
     bound = principles if isinstance(principles, PrincipleSet) else bind(principles, space)
+    if bound.space is not space:
+        raise SpaceError(f"these principles are bound to {bound.space.name}, not to {space.name}")
     rejections = tuple(
         Rejection(principle.name, principle.why, print_clause(clause), clause.span.line)
         for principle, clause in rejecters(bound.principles, architecture)

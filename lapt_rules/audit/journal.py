@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lapt_rules.errors import LaptError, RunError
+from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.search.searcher import Trial
 from lapt_rules.transfer import Journal, Revision
@@ -43,14 +43,9 @@ class RunFolder(Journal):
             else:
                 folder = cls(_free_folder(Path("runs"), name))
             (folder.path / "principles").mkdir()
-        except (OSError, LaptError) as error:
-            if isinstance(error, RunError):
-                raise
-            reason = error.strerror if isinstance(error, OSError) else error
-            place = path or Path("runs")
-            raise RunError(
-                f"{place}: the run folder cannot be made: {reason}", "name another with --out"
-            ) from error
+        except OSError as error:
+            message = f"{path or Path('runs')}: the run folder cannot be made: {error.strerror}"
+            raise RunError(message, "name another with --out") from error
         return folder
 
     def started(self, request: dict[str, object], archive: Archive | None) -> None:
@@ -73,8 +68,13 @@ class RunFolder(Journal):
             "architecture": str(trial.architecture),
             "value": trial.value,
         }
-        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        path = self.path / "trials.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunError(f"{path}: cannot be written: {reason}", "make room for it") from error
 
     def ended(self, result: dict[str, object]) -> None:
         self._write("result.json", _pretty(result))

@@ -1,17 +1,17 @@
 """The miner: principles from an archive by counting, with no language model.
 
 Hard rules. Candidates are what the archive shows: which operators and sources each layer has, how
-many of each operator or class, how long the paths are. A rule that most of the archive keeps is
-worth ln(lift), lift = its share of the archive / its share of the space, both exact. Rules are
-taken greedily, each measured inside what the earlier ones keep, until none adds much or the
+many of each operator or class, how long the paths are. Of the rules that most of the archive keeps
+the one with the highest lift is taken (its share of the archive / its share of the space, both
+exact), then the next, each measured inside what the earlier ones keep, until none adds much or the
 subspace would grow too small.
 
 Preferences. For each layer and operator the natural log-odds of being in the archive against
 being anywhere in the space, with one pseudo-observation of the space, so that 0 says nothing.
 
 On the target, `update` adds the log-odds of being among the best found (r of them, but no more
-than half) against being evaluated at all; `explore` reopens what the weakest hard rule shut out,
-and prefers it until it was tried.
+than half) against being evaluated at all; `explore` reopens what the rule with the least margin
+shut out, and prefers it until it was tried.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lapt_rules.authors.author import Brief
 from lapt_rules.errors import RunError
@@ -28,9 +28,12 @@ from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.formula import And, Choice, Formula, Plain
+from lapt_rules.logic.formula import Amount, And, Choice, Formula, Plain
 from lapt_rules.space import Architecture, Space
-from lapt_rules.subspace import Subspace, whole
+from lapt_rules.subspace import Subspace, alone_and_margin, whole
+
+_LEANING = "ln(share in the archive / share in the space)"
+"""The reason that the miner gives for its preferences, and knows them by."""
 
 
 @dataclass(frozen=True)
@@ -76,20 +79,20 @@ class Miner:
         """The hard rules as they are; the preferences with what the target has shown added."""
         file = _in_force(brief)
         weights = self._learned_weights(brief)
-        return _layout(_with_preferences(file, _preferences(brief.space, weights)))
+        return _layout(_with_preferences(file, brief.space, weights))
 
     def explore(self, brief: Brief) -> str:
-        """The weakest hard rule dropped; what it alone shut out is preferred until tried."""
+        """The hard principle that adds least dropped; what it shut out is preferred until tried."""
         file = _in_force(brief)
-        hard = [p for p in file.principles if any(isinstance(c, ast.Hard) for c in p.clauses)]
         weights = self._learned_weights(brief)
-        if not hard:
-            return _layout(_with_preferences(file, _preferences(brief.space, weights)))
-        weakest = hard[-1]  # rules stand in the order they were taken: the last added least
         assert brief.principles is not None
+        hard = [p for p in brief.principles.principles if p.clauses]
+        if not hard:
+            return _layout(_with_preferences(file, brief.space, weights))
+        margins = alone_and_margin(brief.space, [p.keeps for p in hard])
+        weakest = min(zip(hard, margins, strict=True), key=lambda pair: pair[1][1])[0]
         before = _possible(brief.space, brief.principles.keeps)
-        rest = [p.keeps for p in brief.principles.principles if p.name != weakest.name.text]
-        after = _possible(brief.space, And(tuple(rest)))
+        after = _possible(brief.space, And(tuple(p.keeps for p in hard if p is not weakest)))
         tried = {
             (variable, value)
             for trial in brief.trials
@@ -98,9 +101,9 @@ class Miner:
         for variable, value in after - before - tried:
             best = max(w for (v, _), w in weights.items() if v == variable)
             weights[variable, value] = best + 0.5
-        blocks = tuple(block for block in file.blocks if block is not weakest)
+        blocks = tuple(block for block in file.blocks if block is not weakest.syntax)
         opened = ast.File(blocks, file.closing)
-        return _layout(_with_preferences(opened, _preferences(brief.space, weights)))
+        return _layout(_with_preferences(opened, brief.space, weights))
 
     # ------------------------------------------------------------------------------ hard rules
 
@@ -203,8 +206,6 @@ def _bounds(
 
 
 def _amount(what: object, architecture: Architecture) -> int:
-    from lapt_rules.logic.formula import Amount
-
     assert isinstance(what, Amount)
     return Plain(architecture.space, architecture.values).amount(what)
 
@@ -271,19 +272,21 @@ def _preferences(space: Space, weights: dict[tuple[int, int], float]) -> list[st
                 clauses.append(
                     f"prefer {layer.name} {word} {variable.values[value]} weight {weight:.2f}"
                 )
-        why = "ln(share in the archive / share in the space)"
-        lines.append(f'principle {layer.name}_leaning "{why}" ' + " ".join(clauses))
+        lines.append(f'principle {layer.name}_leaning "{_LEANING}" ' + " ".join(clauses))
     return lines
 
 
-def _with_preferences(file: ast.File, preferences: Sequence[str]) -> str:
-    """The file with the miner's preferences replaced."""
-    kept = [
-        block
-        for block in file.blocks
-        if not (isinstance(block, ast.Principle) and block.name.text.endswith("_leaning"))
-    ]
-    return "\n".join([print_file(ast.File(tuple(kept), file.closing)), *preferences])
+def _with_preferences(file: ast.File, space: Space, weights: dict[tuple[int, int], float]) -> str:
+    """The file with the miner's own preferences replaced, and bound to the space they name."""
+    kept: list[ast.Block] = []
+    for block in file.blocks:
+        if isinstance(block, ast.SpaceLine):
+            kept.append(replace(block, name=ast.Name(space.name)))
+        elif not (isinstance(block, ast.Principle) and block.why == _LEANING):
+            kept.append(block)
+    return "\n".join(
+        [print_file(ast.File(tuple(kept), file.closing)), *_preferences(space, weights)]
+    )
 
 
 def _in_force(brief: Brief) -> ast.File:

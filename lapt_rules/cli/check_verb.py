@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 @click.option("--archive", metavar="PATH[:TASK]", help="A source table whose best it should keep.")
 @click.option("--archive-size", type=click.IntRange(min=1), metavar="N", help="How many of them.")
 @shell.space_option
+@shell.metric_option
 @shell.json_option
 def command(
     file: str,
     archive: str | None,
     archive_size: int | None,
     space_name: str | None,
+    metric: str,
     as_json: bool,
 ) -> None:
     """Pass FILE through the gate: what is wrong, and what each principle keeps and rejects.
@@ -41,7 +43,7 @@ def command(
     source = None
     if archive is not None:
         space = space_of(parse(text, file), space)
-        table = shell.read_table(archive, space)
+        table = shell.read_table(archive, space, metric)
         source = table.archive(archive_size or min(space.settings.archive, len(table.values)))
     report = examine(text, file, space, source)
     if any(error.code not in _FINDINGS for error in report.errors):

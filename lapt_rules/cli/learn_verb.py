@@ -17,6 +17,7 @@ from lapt_rules.cli import shell
 )
 @click.option("--author", default="miner", show_default=True, metavar="AUTHOR")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
+@shell.metric_option
 @shell.json_option
 def command(
     space_name: str,
@@ -24,6 +25,7 @@ def command(
     archive_size: int | None,
     author: str,
     output: Path | None,
+    metric: str,
     as_json: bool,
 ) -> None:
     """Write a principle file from the best architectures of a source table.
@@ -37,7 +39,7 @@ def command(
 
     space = load_space(space_name)
     settings = space.settings
-    archive = shell.read_table(source, space).archive(archive_size or settings.archive)
+    archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
     writer = author_named(author)
     text = writer.learn(Brief(space, archive, settings.top, settings.population))
     report = examine(text, str(output or "principles"), space, archive)
@@ -46,7 +48,7 @@ def command(
     value = {
         "principles": text,
         "file": str(output) if output else None,
-        "count": report.subspace.count() if report.subspace else 0,
+        "count": report.count,
         "total": report.total,
         "archive_kept": report.archive_kept,
         "archive_size": report.archive_size,
@@ -54,7 +56,7 @@ def command(
     if as_json or not output:
         shell.answer(as_json, value, text.rstrip())
     click.echo(
-        f"keeps {value['count']:,} of {report.total:,}, "
+        f"keeps {report.count or 0:,} of {report.total:,}, "
         f"and {report.archive_kept} of {report.archive_size} in the archive",
         err=True,
     )

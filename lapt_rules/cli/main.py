@@ -106,7 +106,7 @@ def _as_json(error: LaptError) -> dict[str, Any]:
     found: dict[str, Any] = {"message": error.message, "fix": error.fix}
     if isinstance(error, PrincipleError):
         found = {
-            "message": "the principles do not parse or bind",
+            "message": error.diagnostics[0].message,
             "diagnostics": [diagnostic.as_json() for diagnostic in error.diagnostics],
         }
     return found

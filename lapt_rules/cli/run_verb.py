@@ -37,8 +37,9 @@ _COUNT = click.IntRange(min=1)
 @click.option("--population", type=_COUNT, metavar="P", help="Population of the evolution.")
 @click.option("--tournament", type=_COUNT, metavar="S", help="Tournament size of the evolution.")
 @click.option("--archive-size", type=_COUNT, metavar="N", help="Architectures learned from.")
+@shell.metric_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--twins", is_flag=True, help="Allow evaluations of twins (the same function).")
+@click.option("--twins", is_flag=True, help="Allow evaluations of cells that compute the same.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="The run folder.")
 @shell.json_option
 def command(
@@ -53,6 +54,7 @@ def command(
     out: Path | None,
     as_json: bool,
     archive_size: int | None,
+    metric: str,
     **overrides: int | None,
 ) -> None:
     """Search a target task from the principles of a source task.
@@ -63,36 +65,31 @@ def command(
     given principles stay as they are.
     """
     from lapt_rules.audit.journal import RunFolder
-    from lapt_rules.authors.author import author_named
+    from lapt_rules.authors.author import Brief, author_named
     from lapt_rules.authors.fixed import FixedPrinciples
     from lapt_rules.errors import RunError
     from lapt_rules.evaluate.evaluator import Archive
     from lapt_rules.evaluate.table import TargetTable
     from lapt_rules.space import load_space
-    from lapt_rules.transfer import admit, transfer
+    from lapt_rules.transfer import admit, check, transfer
 
     space = load_space(space_name)
     settings = replace(space.settings, **{k: v for k, v in overrides.items() if v is not None})
-    if settings.budget < 1:
-        raise RunError(f"the budget is {settings.budget}", "allow at least one evaluation")
     if source is None and principles is None:
         fix = "give --source TABLE to learn from, or --principles FILE"
         raise RunError("there is nothing to start from", fix)
     given = shell.read_file(principles) if principles else None
-    if given is not None:
-        admit(given, principles or "", space)
-    target_table = shell.read_table(target, space)
     if source is None:
         archive = Archive(space, (), "no source")
         writer: Author = FixedPrinciples(given or "")
     else:
-        table = shell.read_table(source, space)
+        table = shell.read_table(source, space, metric)
         archive = table.archive(archive_size or settings.archive)
         writer = author_named(author)
-        if table.values == target_table.values:
-            fix = "a search must not learn from its own answers: give another task as --source"
-            raise RunError(f"source and target hold the same values: {target}", fix)
-    evaluator = TargetTable(target_table)
+    evaluator = TargetTable(shell.read_table(target, space, metric))
+    check(archive, evaluator, settings)
+    if given is not None:
+        admit(given, principles or "", Brief(space, archive, settings.top, settings.population))
     folder = RunFolder.create(out, f"{space.name}-{evaluator.name.replace(':', '-')}-seed{seed}")
     request: dict[str, object] = {
         "space": space.name,

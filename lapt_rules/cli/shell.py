@@ -31,6 +31,11 @@ def space_option(verb: Verb) -> Verb:
     return click.option("--space", "space_name", metavar="NAME", help=text)(verb)
 
 
+def metric_option(verb: Verb) -> Verb:
+    text = "What to read of a table that holds several metrics."
+    return click.option("--metric", default="", metavar="NAME", help=text)(verb)
+
+
 def file_argument(verb: Verb) -> Verb:
     return click.argument("file", metavar="FILE")(verb)
 
@@ -62,7 +67,7 @@ def read_principles(path: str, space_name: str | None = None) -> PrincipleSet:
     from lapt_rules.logic.binding import bind
     from lapt_rules.space import load_space
 
-    tree = parse(read_file(path), path)
+    tree = parse(read_file(path), "<stdin>" if path == "-" else path)
     bound = bind(tree, space_of(tree, load_space(space_name) if space_name else None))
     for warning in bound.warnings:
         click.echo(str(warning), err=True)

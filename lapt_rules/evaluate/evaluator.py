@@ -34,12 +34,13 @@ class Rated:
 class Archive:
     """Top architectures of a *source* task, best first: all that principles are learned from.
 
-    `origin` tells people which task that was.
+    `origin` tells people which task that was; `fingerprint` tells a run whether it is the target.
     """
 
     space: Space
     members: tuple[Rated, ...]
     origin: str
+    fingerprint: str = ""
 
     def __len__(self) -> int:
         return len(self.members)

@@ -7,11 +7,12 @@ architecture at a time and cannot be listed, sorted or handed on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,13 @@ class Table:
             )
         top = sorted(self.values.items(), key=lambda item: -item[1])[:size]
         members = tuple(Rated(Architecture(self.space, values), value) for values, value in top)
-        return Archive(self.space, members, self.name)
+        return Archive(self.space, members, self.name, self.fingerprint)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that two tables share iff they order the same architectures alike."""
+        order = sorted(self.values, key=lambda values: (-self.values[values], values))
+        return hashlib.sha256(repr(order).encode()).hexdigest()
 
 
 class TargetTable:
@@ -67,6 +74,7 @@ class TargetTable:
 
         self.name = table.name
         self.space = table.space
+        self.fingerprint = table.fingerprint
         self.__values = table.values
         missing = [v for v in map(tuple, whole(table.space).rows.tolist()) if v not in table.values]
         if missing:
@@ -77,6 +85,9 @@ class TargetTable:
             )
 
     def evaluate(self, architecture: Architecture) -> float:
+        """The value of one architecture of the table's space; ArchitectureError for any other."""
+        if architecture.space is not self.space:
+            raise ArchitectureError(f"{architecture} is not in {self.space.name}")
         return self.__values[architecture.values]
 
     def rank(self, value: float) -> tuple[int, int]:
@@ -113,15 +124,16 @@ def table_from_api(api: Any, space: Space, dataset: str, split: str = "valid-acc
     `dataset` and `split` are the API's own names: "cifar10-valid" and "valid-accuracy", or
     "ImageNet16-120" and "test-accuracy". Values are those after 200 epochs, averaged over seeds.
     """
-    values = {}
+    entries = {}
     for text in api:
         index = api.query_index_by_arch(text)
         info = api.get_more_info(index, dataset, hp="200", is_random=False)
         if split not in info:
             fix = f"use one of {listed(key for key in info if key.endswith('accuracy'))}"
             raise TableError(f"{dataset} has no `{split}`", fix)
-        values[space.parse(text).values] = float(info[split])
-    return Table(space, f"{dataset} {split}", values)
+        entries[text] = info[split]
+    name = f"{dataset} {split}"
+    return Table(space, name, _Reader(Path(name), space, "", "").read(entries))
 
 
 def _read_json(path: Path) -> Any:
@@ -161,7 +173,7 @@ def _read_pth(path: Path) -> Any:
     try:
         import torch
     except ImportError as error:
-        fix = "pip install 'lapt-rules[local]'"
+        fix = "pip install 'lapt-rules[tables]'"
         raise TableError(f"{path}: reading .pth files needs torch", fix) from error
 
     # numpy's scalars are all that such a file may hold beside lists and text; they run no code.

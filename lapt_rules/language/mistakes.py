@@ -203,10 +203,7 @@ def _last_word(text: str) -> tuple[Span, str]:
     code = re.sub(r'"[^"\n]*"|#[^\n]*', _blank_comment, text).rstrip()
     match = re.search(r'("[^"\n]*"|\w+|\S)$', code)
     start = match.start() if match else 0
-    line = code.count("\n", 0, start) + 1
-    column = start - (code.rfind("\n", 0, start) + 1) + 1
-    word = code[start:]
-    return Span(line, column, line, column + max(1, len(word))), word
+    return Span.at(code, start, max(1, len(code) - start)), code[start:]
 
 
 def _blank_comment(match: re.Match[str]) -> str:

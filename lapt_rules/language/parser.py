@@ -9,6 +9,7 @@ bound names, numbers and strings.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,6 +21,8 @@ from lapt_rules.language.syntax import File, Span
 
 if TYPE_CHECKING:
     from lark import Lark, Tree
+
+_IN_PRINCIPLE = {"require", "forbid", "prefer", "accept", "reject", "rank"}
 
 MAX_CHARACTERS = 64 * 1024
 MAX_NESTING = 64
@@ -116,14 +119,19 @@ def _lark() -> Lark:
 
 
 def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic], bool]:
-    """Parse, blanking one broken statement a round; also tells whether a declaration is broken."""
+    """Parse, blanking one broken statement a round; also tells whether a declaration is broken.
+
+    With the heading of a principle its clauses go too, and with the last clause its heading: they
+    are not wrong in themselves.
+    """
     from lark.exceptions import UnexpectedInput
 
     from lapt_rules.language.mistakes import explain
 
     text = source.text
-    starts = [match.start() for match in _STATEMENT.finditer(text) if match[1]]
-    bounds = [0, *starts, len(text)]
+    starts = [(match.start(), match[1]) for match in _STATEMENT.finditer(text) if match[1]]
+    bounds = [0, *(start for start, _ in starts), len(text)]
+    words = ["", *(word for _, word in starts)]
     blanked: set[int] = set()
     diagnostics: list[Diagnostic] = []
     tainted = False
@@ -134,35 +142,20 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
             offset = error.pos_in_stream
             offset = len(text) if offset is None or offset < 0 else offset
             diagnostic, at_previous = explain(error, source, text)
-            chunk = _chunk(bounds, offset)
             if at_previous:  # the statement before this one ended too early
-                chunk = _chunk(bounds, len(text[:offset].rstrip()) - 1)
-        if not _follows_from_another(source, bounds, chunk, blanked):
+                offset = len(text[:offset].rstrip()) - 1
+        chunk = max(0, bisect_right(bounds, offset, hi=len(bounds) - 1) - 1)
+        if not (words[chunk] == "principle" and chunk + 1 in blanked):
             diagnostics.append(diagnostic)
         if chunk in blanked or len(diagnostics) >= MAX_ERRORS:
             return None, diagnostics, True
-        blanked.add(chunk)
-        broken = text[bounds[chunk] : bounds[chunk + 1]]
-        tainted = tainted or broken.startswith(("space", "region", "define"))
-        blank = re.sub(r"\S", " ", broken)
-        text = text[: bounds[chunk]] + blank + text[bounds[chunk + 1] :]
-
-
-def _chunk(bounds: list[int], offset: int) -> int:
-    """The index of the statement that holds `offset`; text before the first counts as one."""
-    return max(i for i in range(len(bounds) - 1) if bounds[i] <= max(0, offset))
-
-
-def _follows_from_another(source: Source, bounds: list[int], chunk: int, blanked: set[int]) -> bool:
-    """Whether an error is only there because a statement next to it was blanked out.
-
-    A heading whose clauses are gone says nothing; a clause whose heading is gone stands nowhere.
-    """
-    if source.text.startswith("principle", bounds[chunk]):
-        return chunk + 1 in blanked
-    headings = [i for i in range(chunk) if source.text.startswith("principle", bounds[i])]
-    clause = source.text.startswith(("require", "forbid", "prefer"), bounds[chunk])
-    return clause and bool(headings) and headings[-1] in blanked
+        last = chunk + 1
+        while words[chunk] == "principle" and last < len(words) and words[last] in _IN_PRINCIPLE:
+            last += 1
+        blanked.update(range(chunk, last))
+        tainted = tainted or words[chunk] in {"space", "region", "define"}
+        start, end = bounds[chunk], bounds[last]
+        text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
 
 
 def _control_character(source: Source) -> Diagnostic | None:
@@ -170,10 +163,8 @@ def _control_character(source: Source) -> Diagnostic | None:
     match = re.search(_CONTROL, source.text)
     if match is None:
         return None
-    line = source.text.count("\n", 0, match.start()) + 1
-    column = match.start() - (source.text.rfind("\n", 0, match.start()) + 1) + 1
     message = f"a control character, U+{ord(match[0]):04X}"
-    span = Span(line, column, line, column + 1)
+    span = Span.at(source.text, match.start())
     return Diagnostic("control-character", message, source, span, "remove it")
 
 
@@ -181,10 +172,8 @@ def _comment_too_long(source: Source) -> Diagnostic | None:
     """A diagnostic for a comment that the grammar would cut off, reading its rest as code."""
     for match in _STATEMENT.finditer(source.text):
         if match[0].startswith("#") and len(match[0]) > MAX_COMMENT:
-            line = source.text.count("\n", 0, match.start()) + 1
-            column = match.start() - (source.text.rfind("\n", 0, match.start()) + 1) + 1
             message = f"a comment is at most {MAX_COMMENT:,} characters long"
-            span = Span(line, column, line, column + 1)
+            span = Span.at(source.text, match.start())
             return Diagnostic("limit", message, source, span, "break it over several lines")
     return None
 

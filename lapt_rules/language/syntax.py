@@ -62,6 +62,13 @@ class Span:
     end_line: int = 0
     end_column: int = 0
 
+    @classmethod
+    def at(cls, text: str, offset: int, length: int = 1) -> Span:
+        """The span of some characters of one line, by their offset in the text."""
+        line = text.count("\n", 0, offset) + 1
+        column = offset - text.rfind("\n", 0, offset)
+        return cls(line, column, line, column + length)
+
 
 NOWHERE = Span()
 

@@ -13,6 +13,8 @@ from lapt_rules.language import syntax as ast
 from lapt_rules.language.diagnostics import Diagnostic, Source
 from lapt_rules.language.syntax import Comments, Span
 
+MAX_WEIGHT = 10**6
+
 _COMMENT = re.compile(r'"[^"\n]*"|(#[^\n]*)')
 
 
@@ -28,6 +30,12 @@ class TreeBuilder:
         for item in _Nodes().transform(parsed):
             for block in item if isinstance(item, tuple) else (item,):
                 blocks += self._outdent(block)
+        for block in blocks:
+            for clause in block.clauses if isinstance(block, ast.Principle) else ():
+                if isinstance(clause, ast.Prefer) and abs(clause.weight) > MAX_WEIGHT:
+                    fix = "a weight is a natural log-odds, which seldom passes 10"
+                    message = f"a weight is at most {MAX_WEIGHT:,} either way"
+                    self._report("limit", message, clause.span, fix)
         placed, closing = _attach_comments(blocks, self.source.text)
         return ast.File(tuple(placed), closing, path=self.source.path, text=self.source.text)
 

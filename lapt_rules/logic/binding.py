@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Literal, TypeVar
 
 from lapt_rules.errors import ArchitectureError, PrincipleError
 from lapt_rules.language import syntax as ast
-from lapt_rules.language.diagnostics import Diagnostic
+from lapt_rules.language.diagnostics import Diagnostic, Source
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.formula import (
     FALSE,
@@ -38,7 +39,6 @@ MAX_DEPTH = 200
 """Limit on nesting once definitions are put in their places."""
 
 MAX_INTEGER = 10**15
-MAX_WEIGHT = 10**6
 
 Part = TypeVar("Part", Formula, Measure)
 
@@ -68,9 +68,27 @@ def bind_tolerant(file: ast.File, space: Space) -> tuple[PrincipleSet, list[Diag
 
 @cache
 def invariants(space: Space) -> Formula:
-    """The space's own well-formedness, which every one of its architectures satisfies."""
-    source = f"{space.folder / 'space.toml'}: invariants"
-    return bind(parse(f"space {space.name}\n{space.invariants}", source), space).keeps
+    """The space's own well-formedness, which every one of its architectures satisfies.
+
+    Raises PrincipleError, with the line in `space.toml`, for invariants that are wrong, or hold
+    anything but `require` and `forbid`.
+    """
+    if not space.invariants.strip():
+        return TRUE
+    path = space.folder / "space.toml"
+    before = path.read_text(encoding="utf-8").partition(space.invariants)[0].count("\n")
+    tree = parse("\n" * before + space.invariants, str(path))
+    space_line = ast.SpaceLine(ast.Name(space.name))
+    bound, errors = bind_tolerant(replace(tree, blocks=(space_line, *tree.blocks)), space)
+    for principle in bound.principles:
+        for clause in principle.syntax.clauses:
+            if not isinstance(clause, ast.Hard):
+                message = "an invariant is a `require` or a `forbid`"
+                source = Source(tree.path, tree.text)
+                errors.append(Diagnostic("misplaced", message, source, clause.span, "remove this"))
+    if errors:
+        raise PrincipleError(errors)
+    return bound.keeps
 
 
 class _TooLargeError(Exception):
@@ -180,10 +198,6 @@ class _Binder:
         return keeps if clause.unless is None else Or((keeps, self._formula(clause.unless)))
 
     def _preference(self, clause: ast.Prefer) -> Preference:
-        if abs(clause.weight) > MAX_WEIGHT:
-            message = f"a weight is at most {MAX_WEIGHT:,} either way"
-            fix = "a weight is a natural log-odds, which seldom passes 10"
-            self.names.error("limit", message, clause.span, fix)
         when = TRUE if clause.when is None else self._formula(clause.when)
         if isinstance(clause.target, ast.Expression):
             return Preference(self._amount(clause.target), when, clause.weight, clause)

@@ -49,7 +49,7 @@ from lapt_rules.logic.formula import (
 from lapt_rules.logic.walking import Component, HoldingParts, Paths, RunningSum, walk
 from lapt_rules.space import Space
 
-MAX_GRID = 1 << 18
+MAX_GRID = 1 << 16
 """Up to this many points a space is compiled by evaluating formulas on all of them."""
 
 _AT_ONCE = 6  # parts of one `and` or `or` that are walked together
@@ -208,6 +208,7 @@ class Compiler:
             step = np.array(weights.get(level, [0] * self.sizes[level]), np.int64)
             least -= int(step.min())
             most -= int(step.max())
+            self.budget.check(total, sums.size * self.sizes[level])
             reached = (sums[:, None] + step).reshape(-1)
             always, never = _settled(reached, least, most, relation)
             ids = always.astype(np.int32)

@@ -26,8 +26,10 @@ Table: TypeAlias = npt.NDArray[np.int32]
 Counts: TypeAlias = npt.NDArray[Any]
 """One number a node: int64 where all fit, Python integers where they do not."""
 
-MAX_NODES = 4_000_000
+MAX_NODES = 1_000_000
 MAX_SECONDS = 60.0
+MAX_CELLS = 1 << 25
+"""The largest array, in numbers, that one step may make: about a quarter of a gigabyte."""
 
 _SAFE = 2.0**62  # int64 is used only while a float total stays below this
 
@@ -163,8 +165,11 @@ class Budget:
         self._end = time.monotonic() + seconds
         self.subject = "the principles"
 
-    def check(self, nodes: int) -> None:
+    def check(self, nodes: int, cells: int = 0) -> None:
+        """Raise LimitError if so many nodes, or an array of so many cells, are too many."""
         beyond = f"more than {self.nodes:,} nodes" if nodes > self.nodes else ""
+        if cells > MAX_CELLS:
+            beyond = "more memory than allowed"
         if not beyond and time.monotonic() > self._end:
             beyond = f"more than {self.seconds:g} seconds"
         if beyond:
@@ -216,6 +221,7 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
     tables: list[Table] = []
     total = 0
     for level in range(top, bottom):
+        budget.check(total, states.size * sizes[level])
         children = _children(parts, states, level)
         inside = (children == 1).sum(axis=1, dtype=np.int32)
         outside = (children == 0).sum(axis=1, dtype=np.int32)

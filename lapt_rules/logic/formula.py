@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lapt_rules.space import Cell, Layer, Space
+from lapt_rules.space import Layer, Space
 
 Relation = Literal["<=", ">=", "==", "!=", "<", ">"]
 
@@ -144,6 +144,7 @@ class Plain:
         self.values = values
         self._zero = zero_operators(space)
         self._known: dict[Formula, bool] = {}  # shared parts are evaluated once
+        self._reach: dict[int, tuple[set[str], set[str]]] = {}
 
     def holds(self, formula: Formula) -> bool:
         if formula not in self._known:
@@ -166,15 +167,12 @@ class Plain:
                 return related(self.amount(amount), relation)
             case Live(index):
                 layer = self.space.layers[index]
-                cell = self.space.cells[layer.cell]
-                return (
-                    self.operator(index) not in self._zero
-                    and self.source(index) in self._reached(cell)
-                    and layer.target in self._leading(cell)
-                )
+                reached, leading = self._reachability(layer.cell)
+                passes = self.operator(index) not in self._zero
+                return passes and self.source(index) in reached and layer.target in leading
             case Connected(index):
-                cell = self.space.cells[index]
-                return any(node in self._reached(cell) for node in cell.outputs)
+                reached, _ = self._reachability(index)
+                return any(node in reached for node in self.space.cells[index].outputs)
 
     def amount(self, amount: Amount) -> int:
         return amount.constant + sum(
@@ -200,33 +198,32 @@ class Plain:
         sources = self.space.layers[layer].sources
         return sources[0 if variable is None else self.values[variable]]
 
-    def _passing(self, cell: Cell) -> list[tuple[int, Layer]]:
+    def _passing(self, cell: int) -> list[tuple[int, Layer]]:
         """The layers of a cell that do not cut, those into earlier nodes first."""
-        order = self.space.flow_order[self.space.cells.index(cell)]
+        order = self.space.flow_order[cell]
         return [(i, self.space.layers[i]) for i in order if self.operator(i) not in self._zero]
 
-    def _reached(self, cell: Cell) -> set[str]:
-        """The nodes to which something flows from an input."""
-        reached = set(cell.inputs)
-        for index, layer in self._passing(cell):
-            if self.source(index) in reached:
-                reached.add(layer.target)
-        return reached
-
-    def _leading(self, cell: Cell) -> set[str]:
-        """The nodes from which something flows to an output."""
-        leading = set(cell.outputs)
-        for index, layer in reversed(self._passing(cell)):
-            if layer.target in leading:
-                leading.add(self.source(index))
-        return leading
+    def _reachability(self, cell: int) -> tuple[set[str], set[str]]:
+        """The nodes that something reaches from an input, and those that lead to an output."""
+        if cell not in self._reach:
+            passing = self._passing(cell)
+            reached = set(self.space.cells[cell].inputs)
+            leading = set(self.space.cells[cell].outputs)
+            for index, layer in passing:
+                if self.source(index) in reached:
+                    reached.add(layer.target)
+            for index, layer in reversed(passing):
+                if layer.target in leading:
+                    leading.add(self.source(index))
+            self._reach[cell] = reached, leading
+        return self._reach[cell]
 
     def _path(
         self, best: Callable[..., int], index: int, counted: Mapping[int, frozenset[int]]
     ) -> int:
         cell = self.space.cells[index]
         length = dict.fromkeys(cell.inputs, 0)
-        for number, layer in self._passing(cell):
+        for number, layer in self._passing(index):
             source = self.source(number)
             if source in length:
                 here = length[source] + (self.operator(number) in counted.get(number, ()))

@@ -8,6 +8,7 @@ Z3 may answer `unknown`; that is a third answer and is never read as yes or no.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -38,7 +39,7 @@ from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space
 
 TIMEOUT = 10.0
-"""Seconds that one question to Z3 may take."""
+"""Seconds that all questions about one principle set may take together."""
 
 
 class Answer(Enum):
@@ -61,14 +62,18 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Redundancy:
-    """A principle that rejects nothing which `implied_by` (and the space) does not."""
+    """Whether a principle rejects nothing beyond what the others (and the space) reject.
+
+    If YES, `implied_by` is a minimal choice of the others that imply it.
+    """
 
     principle: Principle
-    implied_by: tuple[Principle, ...]
+    answer: Answer
+    implied_by: tuple[Principle, ...] = ()
 
 
 class Reasoner:
-    """Questions to Z3 about one principle set; `timeout` is in seconds, for each question.
+    """Questions to Z3 about one principle set, all of them within `timeout` seconds.
 
     >>> from lapt_rules.logic.binding import bind
     >>> from lapt_rules.space import load_space
@@ -82,7 +87,7 @@ class Reasoner:
         self.principles = principles
         self._context = z3.Context()
         self._solver = z3.Solver(ctx=self._context)
-        self._solver.set("timeout", max(1, int(1000 * timeout)))
+        self._end = time.monotonic() + timeout
         encoding = Encoding(principles.space, self._context, self._solver.add)
         self._solver.add(encoding.formula(invariants(principles.space)))
         self._on: dict[str, z3.BoolRef] = {}
@@ -107,26 +112,31 @@ class Reasoner:
             return None
         return self._minimal(chosen, [])
 
-    def redundancies(self, among: Iterable[Principle] | None = None) -> list[Redundancy]:
-        """Each principle that the others imply, of all or `among` some."""
-        found = []
+    def redundancies(self) -> list[Redundancy]:
+        """For each principle with hard clauses, whether the others imply it."""
         hard = [p for p in self.principles.principles if p.clauses]
-        for principle in hard if among is None else among:
-            others = [p for p in hard if p is not principle]
-            violated = [self._off[principle.name]]
-            if self._ask([self._on[p.name] for p in others] + violated) is Answer.NO:
-                core = self._minimal(others, violated)
-                found.append(Redundancy(principle, core.principles))
-        return found
+        return [self._redundancy(p, [q for q in hard if q is not p]) for p in hard]
+
+    def _redundancy(self, principle: Principle, others: list[Principle]) -> Redundancy:
+        violated = [self._off[principle.name]]
+        answer = self._ask([self._on[p.name] for p in others] + violated)
+        if answer is Answer.NO:
+            implied_by = self._minimal(others, violated).principles
+            return Redundancy(principle, Answer.YES, implied_by)
+        return Redundancy(principle, Answer.NO if answer is Answer.YES else Answer.UNKNOWN)
 
     def _ask(self, assumptions: Sequence[z3.BoolRef]) -> Answer:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            return Answer.UNKNOWN
+        self._solver.set("timeout", max(1, int(1000 * left)))
         result = self._solver.check(*assumptions)
         if result == z3.sat:
             return Answer.YES
         return Answer.NO if result == z3.unsat else Answer.UNKNOWN
 
     def _minimal(self, chosen: list[Principle], fixed: list[z3.BoolRef]) -> Conflict:
-        """Drop principles one at a time from an unsatisfiable set, as long as it stays so."""
+        """Drop principles one at a time from a set just found unsatisfiable, while it stays so."""
         core = {str(literal) for literal in self._solver.unsat_core()}
         needed = [p for p in chosen if str(self._on[p.name]) in core]
         proven = True

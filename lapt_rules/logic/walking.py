@@ -56,6 +56,7 @@ def walk(
     total = 0
     for variable in range(top, bottom):
         size = sizes[variable]
+        budget.check(total, states.size * size)
         following = []
         for component, part in zip(components, np.split(states, cuts, axis=1), strict=True):
             if component.top <= variable < component.bottom:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lapt_rules.search.searcher import SearchState, draw
+import numpy as np
+
+from lapt_rules.search.searcher import SearchState
 from lapt_rules.space import Architecture
 
 
@@ -17,4 +19,12 @@ class BestFirst:
     """
 
     def ask(self, state: SearchState) -> Architecture | None:
-        return draw(state, state.seed)
+        total = state.subspace.count()
+        tie_break = int(np.random.default_rng(state.seed).integers(2**63))
+        seen, wanted = 0, 32
+        while seen < total:  # ever longer prefixes of the order: it ends with the last member
+            for architecture in state.subspace.best(wanted, tie_break)[seen:]:
+                if state.is_fresh(architecture):
+                    return architecture
+            seen, wanted = wanted, 4 * wanted
+        return None

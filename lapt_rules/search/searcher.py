@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -26,22 +26,24 @@ class Trial:
 class SearchState:
     """All that a searcher may look at.
 
-    `trials` are those of this search, in order. `taken` holds the isomorphism keys of every
-    architecture already paid for, here or in an earlier search; None allows twins, and repeats.
+    `trials` are those of this search, in order. `taken` holds a key of every architecture already
+    paid for, here or in an earlier search. `key` is the same for two architectures if one of them
+    is enough: twins by default; with `str` only an architecture itself is not paid for twice.
     """
 
     subspace: Subspace
     trials: Sequence[Trial] = ()
-    taken: frozenset[str] | None = frozenset()
-    seed: tuple[int, ...] = field(default=(0,))
+    taken: frozenset[str] = frozenset()
+    seed: tuple[int, ...] = (0,)
+    key: Callable[[Architecture], str] = isomorphism_key
 
     def generator(self) -> np.random.Generator:
         """Random numbers that depend on the seed and on how many trials there are, only."""
         return np.random.default_rng([*self.seed, len(self.trials)])
 
     def is_fresh(self, architecture: Architecture) -> bool:
-        """Whether neither the architecture nor a twin of it was paid for."""
-        return self.taken is None or isomorphism_key(architecture) not in self.taken
+        """Whether nothing with the key of this architecture was paid for."""
+        return self.key(architecture) not in self.taken
 
     def fresh(self, architectures: Iterable[Architecture]) -> list[Architecture]:
         return [architecture for architecture in architectures if self.is_fresh(architecture)]
@@ -57,19 +59,3 @@ class Searcher(Protocol):
     def ask(self, state: SearchState) -> Architecture | None:
         """The next architecture to evaluate; None where everything in the subspace is taken."""
         ...
-
-
-def draw(state: SearchState, seed: Sequence[int]) -> Architecture | None:
-    """The best fresh member by the preferences, ties broken uniformly at random.
-
-    Looks at ever longer prefixes of the order, so it ends after the last member at the latest.
-    """
-    total = state.subspace.count()
-    tie_break = int(np.random.default_rng(list(seed)).integers(2**63))
-    seen, wanted = 0, 32
-    while seen < total:
-        for architecture in state.subspace.best(wanted, tie_break)[seen:]:
-            if state.is_fresh(architecture):
-                return architecture
-        seen, wanted = wanted, 4 * wanted
-    return None
