@@ -297,6 +297,31 @@ def test_two_runs_do_not_share_a_folder(tables: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
+def test_a_portable_file_can_be_run_and_adapted(tables: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "any.lapt"
+    mine.write_text("space any principle p require count(conv in late) >= 1")
+    value = answer(*run_arguments(tables, "--principles", mine, "--out", tmp_path / "out"))
+    assert value["evaluations"] == 12
+
+
+def test_a_metric_can_be_named(tmp_path: Path) -> None:
+    source, target = (table(f"nas201/nasbench201_{name}.json") for name in ("imagenet", "cifar10"))
+    value = answer(
+        "run", "--space", "nas201", "--source", source, "--target", target, "--budget", "5",
+        "--metric", "test_acc_200", cwd=tmp_path,
+    )  # fmt: skip
+    assert value["best"]["value"] > 93
+
+
+def test_a_broken_space_of_ones_own_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "spaces" / "mine").mkdir(parents=True)
+    (tmp_path / "spaces" / "mine" / "space.toml").write_text("name = 1")
+    found = lapt("spaces", cwd=tmp_path)
+    assert found.returncode == 0
+    assert "cannot be used" in found.stdout
+    assert "9,119,789,245,425,254,400" in found.stdout
+
+
 def test_run_from_a_persons_principles(tables: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.lapt"
     mine.write_text("space trans101 principle p require layer3 is nor_conv_1x1")

@@ -235,7 +235,16 @@ def test_no_jumble_of_words_makes_the_parser_raise_anything_else(words: list[str
     parse_tolerant(" ".join(words))
 
 
+def test_what_follows_from_one_mistake_is_not_told_again() -> None:
+    clauses = "  forbid a\n" * 5_000
+    assert codes(f"principle 1bad\n{clauses}principle good require connected\n") == [("syntax", 1)]
+
+
 # --------------------------------------------------------------------------------------- limits
+
+
+def test_a_weight_that_could_not_be_written_back_is_refused() -> None:
+    assert codes("principle p prefer connected weight " + "9" * 40) == [("limit", 1)]
 
 
 def test_a_character_that_steers_a_terminal_is_refused() -> None:

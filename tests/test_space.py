@@ -9,7 +9,7 @@ import pytest
 from conftest import table
 
 from lapt_rules import content
-from lapt_rules.errors import ArchitectureError, SpaceError
+from lapt_rules.errors import ArchitectureError, PrincipleError, SpaceError
 from lapt_rules.logic.examples import is_well_formed
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import moves, whole
@@ -186,6 +186,22 @@ def test_a_users_own_space_works_by_the_same_door(
         (('name = "own"', 'name = "other"'), "name of its folder"),
         (('function = "weighted"', 'function = "heavy"'), "heavy"),
         (("[operators.nothing]", "[operators.nothing"), "line"),
+        (
+            ('name = "own"', 'name = "own"\ninvariants = "principle p\\n  require frist is dense"'),
+            "did you mean `first`",
+        ),
+        (
+            ('name = "own"', 'name = "own"\ninvariants = "principle p prefer connected weight 1"'),
+            "an invariant is a `require` or a `forbid`",
+        ),
+        (
+            ('{second.source}"', '{second.source}"\noperators = { dense = "1", nothing = "1" }'),
+            "cannot be read back",
+        ),
+        (
+            ('{second.source}"', '{second.source}"\noperators = { dense = "-" }'),
+            "cannot be read back",
+        ),
     ],
 )
 def test_a_wrong_space_file_is_refused_with_the_place(
@@ -194,10 +210,30 @@ def test_a_wrong_space_file_is_refused_with_the_place(
     text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
     assert change[0] in text
     folder = own_space(tmp_path, text.replace(*change, 1))
-    with pytest.raises(SpaceError) as caught:
+    with pytest.raises((SpaceError, PrincipleError)) as caught:
         load_space(folder)
     assert message in str(caught.value)
     assert str(folder / "space.toml") in str(caught.value)
+
+
+def test_a_wrong_invariant_is_told_at_its_line(tmp_path: Path) -> None:
+    text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
+    block = "invariants = '''\nprinciple p\n  require first is dnese\n'''\n"
+    folder = own_space(tmp_path, text.replace("[[notations]]", block + "\n[[notations]]", 1))
+    line = (folder / "space.toml").read_text().split("\n").index("  require first is dnese") + 1
+    with pytest.raises(PrincipleError, match=f"space.toml:{line}:20"):
+        load_space(folder)
+
+
+def test_a_space_with_too_many_operators_is_refused(tmp_path: Path) -> None:
+    text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
+    more = "".join(f'[operators.op{i}]\nclass = "conv"\nfunction = "fixed"\n' for i in range(200))
+    with pytest.raises(SpaceError, match="<= 100"):
+        load_space(own_space(tmp_path, text + more))
+
+
+def test_the_same_folder_is_the_same_space(nas201: Space) -> None:
+    assert load_space(nas201.folder) is nas201
 
 
 def test_an_unknown_space_is_answered_with_the_nearest() -> None:

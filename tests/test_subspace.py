@@ -11,10 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import principle_files
 
-from lapt_rules.errors import ArchitectureError, ConflictError, LimitError
+from lapt_rules.audit.diff import difference
+from lapt_rules.audit.explain import explain
+from lapt_rules.errors import (
+    ArchitectureError,
+    ConflictError,
+    LaptError,
+    LimitError,
+    RunError,
+    SpaceError,
+)
 from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.examples import score
+from lapt_rules.logic.formula import FALSE
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace, moves, refine, whole
 
@@ -121,6 +131,24 @@ def test_a_stranger_has_no_rank(nas201: Space) -> None:
         subspace.rank(stranger)
     with pytest.raises(IndexError):
         subspace.unrank(subspace.count())
+
+
+def test_an_empty_set_cannot_be_sampled(nas201: Space) -> None:
+    empty = Subspace(nas201, FALSE)
+    assert empty.count() == 0
+    assert list(empty) == empty.best(3) == []
+    with pytest.raises(RunError, match="nothing to draw from"):
+        empty.sample(1, seed=0)
+
+
+def test_principles_of_another_space_are_refused(nas201: Space, trans101: Space) -> None:
+    bound = bind("space trans101 principle p require connected", trans101)
+    with pytest.raises(SpaceError, match="bound to trans101"):
+        refine(nas201, bound)
+    with pytest.raises(SpaceError, match="bound to trans101"):
+        explain(bound, whole(nas201).unrank(0))
+    with pytest.raises(LaptError, match="is for trans101"):
+        difference(bound, bind("space nas201", nas201))
 
 
 # ------------------------------------------------------------------------------------ DARTS scale
