@@ -15,7 +15,8 @@ from lapt_rules.language.diagnostics import Diagnostic, Severity, Source
 from lapt_rules.language.parser import parse_tolerant
 from lapt_rules.language.syntax import File, Span
 from lapt_rules.logic.binding import bind_tolerant
-from lapt_rules.logic.formula import Formula, Plain
+from lapt_rules.logic.formula import Formula
+from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace, alone_and_margin, implied_by, refine, whole

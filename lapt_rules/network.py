@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from lapt_rules.logic.formula import Live, Plain
+from lapt_rules.logic.formula import Live
+from lapt_rules.logic.plain import Plain
 from lapt_rules.space import Architecture
 
 if TYPE_CHECKING:

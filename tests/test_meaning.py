@@ -15,7 +15,8 @@ from trees import formulas, hard_clauses, name, principle_files
 from lapt_rules.language import syntax as ast
 from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import bind, invariants
-from lapt_rules.logic.formula import Connected, Live, Plain
+from lapt_rules.logic.formula import Connected, Live
+from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.smt import Answer, Encoding, Reasoner
 from lapt_rules.network import graph
 from lapt_rules.space import Space, load_space

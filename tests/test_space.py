@@ -10,7 +10,7 @@ from conftest import table
 
 from lapt_rules import content
 from lapt_rules.errors import ArchitectureError, PrincipleError, SpaceError
-from lapt_rules.logic.examples import is_well_formed
+from lapt_rules.logic.plain import is_well_formed
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import moves, whole
 

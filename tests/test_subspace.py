@@ -23,8 +23,8 @@ from lapt_rules.errors import (
 )
 from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.examples import score
 from lapt_rules.logic.formula import FALSE
+from lapt_rules.logic.plain import score
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace, moves, refine, whole
 

@@ -8,7 +8,7 @@ from lapt_rules.errors import SpaceError
 from lapt_rules.language.printer import print_clause
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.examples import is_well_formed, rejecters, score
+from lapt_rules.logic.plain import is_well_formed, rejecters, score
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.network import dead_layers
 from lapt_rules.space import Architecture

@@ -28,7 +28,8 @@ from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.formula import Amount, And, Choice, Formula, Plain
+from lapt_rules.logic.formula import Amount, And, Choice, Formula
+from lapt_rules.logic.plain import Plain
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace, alone_and_margin, whole
 

@@ -76,7 +76,7 @@ def read_principles(path: str, space_name: str | None = None) -> PrincipleSet:
 
 def read_architecture(space: Space, text: str) -> Architecture:
     """An arch string, or a list `[op, op, ...]`, as a well-formed architecture of the space."""
-    from lapt_rules.logic.examples import is_well_formed
+    from lapt_rules.logic.plain import is_well_formed
 
     written = text.strip()
     if written.startswith("[") and written.endswith("]"):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lapt_rules.language import syntax as ast
-from lapt_rules.logic.binding import invariants
-from lapt_rules.logic.formula import Amount, Plain
-from lapt_rules.logic.principles import Example, Preference, Principle, PrincipleSet
-from lapt_rules.space import Architecture
+from lapt_rules.logic.plain import is_well_formed, rejecters, score
+from lapt_rules.logic.principles import Example, Principle, PrincipleSet
 
 
 @dataclass(frozen=True)
@@ -35,37 +33,6 @@ def run_tests(principles: PrincipleSet, count: int) -> list[Outcome]:
         passed = expect.minimum <= count <= expect.maximum
         outcomes.append(Outcome(expect, "", passed, "" if passed else f"the file keeps {count:,}"))
     return outcomes
-
-
-def score(preferences: Iterable[Preference], architecture: Architecture) -> float:
-    """The sum of the weights (nats) of the preferences that hold for an architecture."""
-    plain = Plain(architecture.space, architecture.values)
-    total = 0.0
-    for preference in preferences:
-        if plain.holds(preference.when):
-            what = preference.what
-            value = plain.amount(what) if isinstance(what, Amount) else plain.holds(what)
-            total += preference.weight * value
-    return total
-
-
-def rejecters(
-    principles: Iterable[Principle], architecture: Architecture
-) -> list[tuple[Principle, ast.Hard]]:
-    """Each clause that rejects an architecture, with its principle."""
-    plain = Plain(architecture.space, architecture.values)
-    return [
-        (principle, clause.syntax)
-        for principle in principles
-        for clause in principle.clauses
-        if not plain.holds(clause.keeps)
-    ]
-
-
-def is_well_formed(architecture: Architecture) -> bool:
-    """Whether the architecture satisfies the invariants of its space."""
-    space = architecture.space
-    return Plain(space, architecture.values).holds(invariants(space))
 
 
 def _run(example: Example, principles: Sequence[Principle], owner: str) -> Outcome:

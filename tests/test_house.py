@@ -1,0 +1,54 @@
+"""The house: data flows one way, so each room imports only from the rooms above it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from conftest import ROOT
+
+ROOMS = [
+    ("errors", "content", "writing"),
+    ("language",),
+    ("space", "space_file", "notation"),
+    ("logic",),
+    ("subspace",),
+    ("network",),
+    ("evaluate",),
+    ("gate",),
+    ("search",),
+    ("authors",),
+    ("transfer",),
+    ("audit",),
+    ("cli",),
+]
+LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
+
+
+def room_of(module: str) -> str:
+    """`lapt_rules.logic.formula` stands in the room `logic`."""
+    return module.split(".")[1]
+
+
+def imports(path: Path) -> list[str]:
+    """The project's modules that a file imports when it is itself imported."""
+    tree = ast.parse(path.read_text())
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lapt_rules."):
+            found.append(node.module or "")
+        elif isinstance(node, ast.ImportFrom) and node.module == "lapt_rules":
+            found += [f"lapt_rules.{alias.name}" for alias in node.names]
+    return found
+
+
+def test_each_room_imports_only_from_rooms_above_it() -> None:
+    package = ROOT / "lapt_rules"
+    wrong = []
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if len(parts) < 2 or parts[1].startswith("__"):
+            continue
+        own = LEVEL[parts[1]]
+        wrong += [f"{path.name}: {m}" for m in imports(path) if LEVEL[room_of(m)] > own]
+    assert not wrong
