@@ -126,10 +126,9 @@ class Subspace:
         """How many architectures the set has, exactly."""
         return self._diagram.count()
 
-    @property
-    def nodes(self) -> int:
-        """The size of the decision diagram that holds the set."""
-        return self._diagram.nodes
+    def value_counts(self) -> list[list[int]]:
+        """For each variable of the space and each of its values: how many members take it."""
+        return self._diagram.value_counts()
 
     def __contains__(self, architecture: Architecture) -> bool:
         return architecture.space is self.space and self._diagram.holds(architecture.values)

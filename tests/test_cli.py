@@ -117,6 +117,24 @@ def test_count(good: Path) -> None:
     assert value["count"] == whole(load_space("nas201")).space.refine(GOOD).count()
 
 
+def test_count_by_layer_says_what_is_gone_and_what_is_forced(tmp_path: Path) -> None:
+    path = tmp_path / "darts.lapt"
+    path.write_text(
+        "space darts principle p require normal_1a is skip_connect require normal_2b from stage1"
+    )
+    value = answer("count", path, "--layers")
+    by_choice = {(one["layer"], one["choice"]): one["values"] for one in value["layers"]}
+    operators = by_choice["normal_1a", "operator"]
+    assert operators["skip_connect"]["after"] == value["count"]
+    assert {name for name, number in operators.items() if number["after"]} == {"skip_connect"}
+    assert by_choice["normal_2a", "source"]["input0"]["before"] == value["total"] * 2 // 3
+    assert by_choice["normal_2a", "source"]["input0"]["after"] == value["count"] // 2
+    text = lapt("count", path, "--layers").stdout
+    assert "skip_connect" in text
+    assert "forced" in text
+    assert "gone" in text
+
+
 def test_count_of_a_contradiction_is_zero(tmp_path: Path) -> None:
     path = tmp_path / "none.lapt"
     path.write_text("space nas201 principle p require connected principle q forbid connected")

@@ -92,6 +92,17 @@ def test_a_compiled_darts_set_agrees_on_random_architectures(
     assert np.array_equal(compiled.contains(rows), Arrays(DARTS, rows).holds(formula))
 
 
+@given(data=st.data())
+@settings(max_examples=60)
+def test_value_counts_are_those_of_the_listing(data: st.DataObject) -> None:
+    formula = bind(data.draw(principle_files(ONE_CELL, hard_only=True)), ONE_CELL).keeps
+    compiled = Compiler(ONE_CELL).compile(And((invariants(ONE_CELL), formula))).spread()
+    rows = compiled.unrank(np.arange(compiled.count())) if compiled.count() else None
+    for variable, counts in enumerate(compiled.value_counts()):
+        listed = np.bincount(rows[:, variable], minlength=len(counts)) if rows is not None else 0
+        assert np.array_equal(np.array(counts), np.broadcast_to(listed, len(counts)))
+
+
 # ----------------------------------------------------------------------------------------- algebra
 
 MASKS = st.lists(st.booleans(), min_size=24, max_size=24).map(lambda bits: np.array(bits, np.bool_))

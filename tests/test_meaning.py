@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import networkx as nx
 import numpy as np
@@ -261,6 +262,42 @@ def test_every_conflict_is_a_conflict_and_minimal(data: st.DataObject) -> None:
 
     assert not kept_without("")
     assert all(kept_without(dropped) for dropped in names)
+
+
+@given(data=st.data())
+@settings(max_examples=30)
+def test_all_minimal_conflicts_and_the_smallest_repair(data: st.DataObject) -> None:
+    """Against brute force over all choices of principles."""
+    clauses = [data.draw(hard_clauses(TRANS101)) for _ in range(4)]
+    text = [ast.Principle(name(f"p{i}"), "", (clause,)) for i, clause in enumerate(clauses)]
+    space_line = ast.SpaceLine(name("trans101"))
+    clashing = {
+        frozenset(f"p{i}" for i in chosen)
+        for size in range(5)
+        for chosen in combinations(range(4), size)
+        if not keeps(TRANS101, ast.File((space_line, *(text[i] for i in chosen))))
+    }
+    minimal = {one for one in clashing if not any(other < one for other in clashing)}
+    principles = bind(ast.File((space_line, *text)), TRANS101)
+    found = Reasoner(principles).conflicts()
+    assert {frozenset(p.name for p in one.principles) for one in found} == minimal
+    assert all(one.minimal for one in found)
+    dropped = Reasoner(principles).repair()
+    assert dropped is not None
+    everyone = {f"p{i}" for i in range(4)}
+    assert frozenset(everyone - {p.name for p in dropped}) not in clashing
+    satisfiable = [len(c) for c in _subsets(everyone) if frozenset(c) not in clashing]
+    assert len(dropped) == 4 - max(satisfiable)
+
+
+def _subsets(names: set[str]) -> list[tuple[str, ...]]:
+    return [c for size in range(len(names) + 1) for c in combinations(sorted(names), size)]
+
+
+def test_a_repair_drops_what_weighs_least() -> None:
+    both = reasoner("principle a require connected principle b forbid connected")
+    assert [p.name for p in both.repair({"a": 3, "b": 1}) or []] == ["b"]
+    assert [p.name for p in both.repair({"a": 1, "b": 3}) or []] == ["a"]
 
 
 def test_a_sum_that_cannot_be_reached_is_decided_quickly() -> None:

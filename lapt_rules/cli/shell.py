@@ -113,12 +113,15 @@ def split_table(written: str) -> tuple[Path, str]:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share as people read it: two digits that count.
+    """A share as people read it: two digits that count, and 100 only for all.
 
-    >>> percent(378, 15625), percent(1, 10**9)
-    ('2.4 %', '1e-07 %')
+    >>> percent(378, 15625), percent(1, 10**9), percent(999, 1000), percent(5, 5)
+    ('2.4 %', '1e-07 %', '>99 %', '100 %')
     """
-    return f"{100 * part / whole:.2g} %" if whole else "0 %"
+    share = 100 * part / whole if whole else 0.0
+    if part == whole or share < 10:
+        return f"{share:.3g} %" if part == whole else f"{share:.2g} %"
+    return ">99 %" if share >= 99.5 else f"{share:.0f} %"
 
 
 def plural(number: int, noun: str) -> str:

@@ -100,6 +100,19 @@ class Diagram:
         tables = zip(self.tables, self.counts[1:], strict=True)
         return tuple(np.cumsum(below[table], axis=1) for table, below in tables)
 
+    def value_counts(self) -> list[list[int]]:
+        """For each variable and value of a spread diagram: how many rows take it, exactly."""
+        found = []
+        ways = np.zeros(len(self.tables[0]), self.counts[0].dtype)  # rows that lead to each node
+        ways[self.root] = 1
+        for table, below in zip(self.tables, self.counts[1:], strict=True):
+            through = ways[:, None] * below[table]
+            found.append([int(number) for number in through.sum(axis=0)])
+            reached = np.zeros(len(below), below.dtype)
+            np.add.at(reached, table, np.broadcast_to(ways[:, None], table.shape))
+            ways = reached
+        return found
+
     # --------------------------------------------------------------------------------- order
 
     def rank(self, values: Sequence[int]) -> int:

@@ -9,7 +9,7 @@ Z3 may answer `unknown`; that is a third answer and is never read as yes or no.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -111,6 +111,51 @@ class Reasoner:
         if self.satisfiable(chosen) is not Answer.NO:
             return None
         return self._minimal(chosen, [])
+
+    def conflicts(self, limit: int = 10) -> list[Conflict]:
+        """Up to `limit` different minimal conflicts (MARCO: Liffiton et al., Constraints 2016).
+
+        A second solver keeps the choices of principles still worth a look. One that can be
+        satisfied rules out its subsets, one that cannot is shrunk to a conflict, which rules out
+        its supersets.
+        """
+        principles = self.principles.principles
+        chosen = z3.Solver(ctx=self._context)
+        taken = {p.name: z3.Bool(f"in {p.name}", self._context) for p in principles}
+        found: list[Conflict] = []
+        while len(found) < limit and chosen.check() == z3.sat:
+            model = chosen.model()
+            seed = [p for p in principles if not z3.is_false(model[taken[p.name]])]
+            answer = self.satisfiable(seed)
+            if answer is Answer.UNKNOWN:
+                break
+            if answer is Answer.YES:
+                rest = [taken[p.name] for p in principles if p not in seed]
+                chosen.add(z3.Or(*rest) if rest else z3.BoolVal(False, self._context))
+                continue
+            conflict = self._minimal(seed, [])
+            found.append(conflict)
+            if not conflict.principles:
+                break  # the space itself is empty
+            chosen.add(z3.Or(*(z3.Not(taken[p.name]) for p in conflict.principles)))
+        return found
+
+    def repair(self, weights: Mapping[str, int] | None = None) -> list[Principle] | None:
+        """The principles to drop so that the rest keep something: least in number, or in weight.
+
+        `weights` says by name what dropping costs, 1 where it says nothing. None where Z3 does not
+        know in time, or where the space itself is empty.
+        """
+        optimum = z3.Optimize(ctx=self._context)
+        optimum.set("timeout", max(1, int(1000 * (self._end - time.monotonic()))))
+        optimum.add(self._solver.assertions())
+        for principle in self.principles.principles:
+            weight = (weights or {}).get(principle.name, 1)
+            optimum.add_soft(self._on[principle.name], str(weight))
+        if optimum.check() != z3.sat:
+            return None
+        model = optimum.model()
+        return [p for p in self.principles.principles if not z3.is_true(model[self._on[p.name]])]
 
     def redundancies(self) -> list[Redundancy]:
         """For each principle with hard clauses, whether the others imply it."""
