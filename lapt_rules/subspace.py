@@ -25,6 +25,8 @@ from lapt_rules.logic.formula import TRUE, Formula
 from lapt_rules.logic.principles import Preference, PrincipleSet
 from lapt_rules.logic.ranking import Ranking
 from lapt_rules.logic.sampling import Sampler
+from lapt_rules.logic.scoring import Score
+from lapt_rules.logic.weighting import WeightedSampler
 from lapt_rules.space import Architecture, Space
 
 MAX_LISTED = 1_000_000
@@ -187,6 +189,21 @@ class Subspace:
     def _sampler(self) -> Sampler:
         return Sampler(self._diagram)
 
+    def sample_weighted(self, number: int, seed: int) -> list[Architecture]:
+        """`number` architectures with replacement, each in proportion to exp(its score).
+
+        Raises RunError where the set is empty.
+        """
+        if not self.count():
+            raise RunError("there is nothing to draw from: the set is empty")
+        sampler = WeightedSampler(self._diagram, self._score, self._compiler.budget)
+        rows = sampler.sample(number, np.random.default_rng(seed))
+        return [self._architecture(row) for row in rows]
+
+    @cached_property
+    def _score(self) -> Score:
+        return Score(self.preferences, self._compiler)
+
     def best(self, number: int, seed: int | None = None) -> list[Architecture]:
         """The `number` architectures that the preferences score highest, best first.
 
@@ -202,7 +219,7 @@ class Subspace:
             order = np.lexsort((ties, -self.scores))[:number]
             return [self._architecture(self.rows[i]) for i in order]
         if self.preferences:
-            ranked = Ranking(self._diagram, self.preferences, self._compiler).rows(seed)
+            ranked = Ranking(self._diagram, self._score).rows(seed)
             return [Architecture(self.space, values) for values in islice(ranked, number)]
         return list(islice(self if seed is None else self._drawn(seed), number))
 

@@ -109,6 +109,46 @@ def test_sampling_is_uniform_and_repeatable(trans101: Space) -> None:
     assert chi_square < freedom + 4 * (2 * freedom) ** 0.5
 
 
+@given(subspaces())
+@settings(max_examples=50)
+def test_the_best_of_a_set_too_large_to_list_are_the_same(subspace: Subspace) -> None:
+    listed = [score(subspace.preferences, one) for one in subspace.best(20)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lapt_rules.subspace.MAX_LISTED", 0)
+        walked = subspace.best(20)
+    assert len(set(walked)) == len(walked) == len(listed)
+    assert all(one in subspace for one in walked)
+    found = [score(subspace.preferences, one) for one in walked]
+    assert np.allclose(found, listed, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["listed", "walked"])
+def test_weighted_samples_are_in_proportion_to_exp_score(
+    trans101: Space, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "walked":
+        monkeypatch.setattr("lapt_rules.logic.compiling.MAX_GRID", 0)
+    text = """\
+space trans101
+principle p
+  require count(conv) >= 4
+  prefer layer0 is nor_conv_3x3 weight 1.2
+  prefer more longest(conv) when layer3 is conv weight 0.4
+  prefer more count(l in all: l is live) weight -0.3
+  prefer same(layer1, layer2) or connected weight 0.5
+  prefer more count(nor_conv_1x1 in late) weight 0.2
+"""
+    subspace = refine(trans101, text)
+    weight = np.exp([score(subspace.preferences, one) for one in subspace])
+    drawn = subspace.sample_weighted(60_000, seed=4)
+    assert drawn == subspace.sample_weighted(60_000, seed=4)
+    counts = np.bincount([subspace.rank(one) for one in drawn], minlength=subspace.count())
+    expected = len(drawn) * weight / weight.sum()
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    freedom = subspace.count() - 1
+    assert abs(chi_square - freedom) < 5 * (2 * freedom) ** 0.5
+
+
 def test_a_contradiction_raises_with_its_minimal_conflict(nas201: Space) -> None:
     text = """\
 space nas201

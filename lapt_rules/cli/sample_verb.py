@@ -11,15 +11,21 @@ from lapt_rules.cli import shell
 @shell.file_argument
 @click.option("-n", "number", type=click.IntRange(1, 1_000_000), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--weighted", is_flag=True, help="In proportion to exp(score), not uniformly.")
 @shell.space_option
 @shell.json_option
-def command(file: str, number: int, seed: int, space_name: str | None, as_json: bool) -> None:
+def command(
+    file: str, number: int, seed: int, weighted: bool, space_name: str | None, as_json: bool
+) -> None:
     """Draw N architectures uniformly, with replacement, from those that FILE keeps.
 
-    The same seed draws the same architectures.
+    The same seed draws the same architectures. With --weighted an architecture is drawn in
+    proportion to exp(the sum of the `prefer` weights that hold for it).
     """
     from lapt_rules.subspace import refine
 
     principles = shell.read_principles(file, space_name)
-    drawn = [str(a) for a in refine(principles.space, principles).sample(number, seed)]
+    subspace = refine(principles.space, principles)
+    draw = subspace.sample_weighted if weighted else subspace.sample
+    drawn = [str(architecture) for architecture in draw(number, seed)]
     shell.answer(as_json, {"architectures": drawn, "seed": seed}, "\n".join(drawn))

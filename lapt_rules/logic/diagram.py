@@ -235,7 +235,7 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
     total = 0
     for level in range(top, bottom):
         budget.check(total, states.size * sizes[level])
-        children = _children(parts, states, level)
+        children = children_of(parts, states, level)
         inside = (children == 1).sum(axis=1, dtype=np.int32)
         outside = (children == 0).sum(axis=1, dtype=np.int32)
         most = len(parts) - outside
@@ -244,8 +244,8 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
         is_open = (good > 0) & (good < possible)
         ids = (good > 0).astype(np.int32)
         undecided = np.flatnonzero(is_open)
-        radix = [_width(part, level + 1) for part in parts]
-        states, number = _distinct(children[undecided], radix)
+        radix = [width_at(part, level + 1) for part in parts]
+        states, number = distinct_states(children[undecided], radix)
         ids[undecided] = number + 2
         tables.append(level_table(ids.reshape(-1, sizes[level])))
         total += len(states)
@@ -304,14 +304,14 @@ def level_table(rows: Table) -> Table:
     return np.concatenate([both, rows])
 
 
-def _width(part: Diagram, level: int) -> int:
+def width_at(part: Diagram, level: int) -> int:
     """How many nodes a part may stand at on a level."""
     if level < part.top:
         return part.root + 1
     return len(part.tables[level - part.top]) if level < part.bottom else 2
 
 
-def _children(parts: Sequence[Diagram], states: Table, level: int) -> Table:
+def children_of(parts: Sequence[Diagram], states: Table, level: int) -> Table:
     """For every state and value the nodes one level down. Shape: (states x values) x parts."""
     size = parts[0].sizes[level]
     children = np.empty((len(states), size, len(parts)), np.int32)
@@ -323,7 +323,7 @@ def _children(parts: Sequence[Diagram], states: Table, level: int) -> Table:
     return children.reshape(-1, len(parts))
 
 
-def _distinct(states: Table, radix: Sequence[int]) -> tuple[Table, npt.NDArray[np.int32]]:
+def distinct_states(states: Table, radix: Sequence[int]) -> tuple[Table, npt.NDArray[np.int32]]:
     """The different rows of `states`, and for each row its number; column j is below radix[j]."""
     if not len(states):
         return states, np.empty(0, np.int32)
