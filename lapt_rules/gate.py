@@ -217,7 +217,7 @@ def _idle(principles: PrincipleSet, effects: tuple[Effect, ...], total: int) -> 
 
 
 def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagnostic:
-    message = f"`{principle.name}` rejects nothing beyond what {by} reject"
+    message = f"`{principle.name}` rejects only what is rejected by {by}"
     fix = "drop it, or keep it for its reason alone"
     return _at(principle, principles, "redundant", message, fix, "warning")
 

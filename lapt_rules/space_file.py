@@ -171,6 +171,9 @@ class _Reader:
             "regions": ["all", *declared.regions],
             "costs": declared.costs,
         }
+        nodes = [node for cell in declared.cells.values() for node in cell.inputs]
+        nodes += [layer.target for layer in declared.layers]
+        groups["nodes"] = dict.fromkeys(nodes)
         owner: dict[str, str] = {}
         for group, names in groups.items():
             for name in names:
@@ -268,4 +271,13 @@ class _Reader:
                     text = "{" + layer.name + (".source}" if placeholder[1] else "}")
                     fix = "name every operator and every choice of a source once"
                     raise self.refuse(where, f"the template must hold {text} once", fix)
+        for operator in self.declared.operators:
+            for last in (False, True):
+                operators = [operator] * len(self.layer_names)
+                sources = [layer.sources[-last] for layer in self.declared.layers]
+                written = notation.write(operators, sources)
+                read = notation.read(written)
+                if read is None or read[0] != operators:
+                    fix = "set the placeholders apart, or give codes of one length"
+                    raise self.refuse(where, f"{written!r} cannot be read back", fix)
         return notation

@@ -172,14 +172,14 @@ class Subspace:
             raise IndexError(f"no architecture at {position}: the subspace has {self.count()}")
         return self._architecture(self._listed(position, position + 1)[0])
 
-    def sample(self, number: int, seed: int) -> list[Architecture]:
+    def sample(self, number: int, seed: int = 0) -> list[Architecture]:
         """`number` architectures drawn uniformly with replacement; the same seed, the same draw.
 
         Raises RunError where the set is empty.
         """
         return [self._architecture(row) for row in self.sample_rows(number, seed)]
 
-    def sample_rows(self, number: int, seed: int) -> Rows:
+    def sample_rows(self, number: int, seed: int = 0) -> Rows:
         """The same as rows of variable values, millions a second."""
         if not self.count():
             raise RunError("there is nothing to draw from: the set is empty")
@@ -189,7 +189,7 @@ class Subspace:
     def _sampler(self) -> Sampler:
         return Sampler(self._diagram)
 
-    def sample_weighted(self, number: int, seed: int) -> list[Architecture]:
+    def sample_weighted(self, number: int, seed: int = 0) -> list[Architecture]:
         """`number` architectures with replacement, each in proportion to exp(its score).
 
         Raises RunError where the set is empty.

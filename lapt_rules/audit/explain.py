@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lapt_rules.errors import SpaceError
+from lapt_rules.gate import space_of
+from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_clause
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.binding import bind
@@ -39,15 +41,20 @@ class Explanation:
         return self.well_formed and not self.rejections
 
 
-def explain(principles: PrincipleSet | File | str, architecture: Architecture) -> Explanation:
+def explain(principles: PrincipleSet | File | str, architecture: Architecture | str) -> Explanation:
     """Whether principles keep an architecture, and every clause that rejects it.
 
-    >>> from lapt_rules.space import load_space
-    >>> cell = load_space("trans101").parse("0_33_333")
-    >>> found = explain("space trans101 principle p require layer0 is conv", cell)
+    An architecture given as text is read in the space that the principles name.
+
+    >>> found = explain("space trans101 principle p require layer0 is conv", "0_33_333")
     >>> found.kept, found.rejections[0].clause
     (False, 'require layer0 is conv')
     """
+    if isinstance(principles, str):
+        principles = parse(principles)
+    if isinstance(architecture, str):
+        space = principles.space if isinstance(principles, PrincipleSet) else space_of(principles)
+        architecture = space.parse(architecture)
     space = architecture.space
     bound = principles if isinstance(principles, PrincipleSet) else bind(principles, space)
     if bound.space is not space:

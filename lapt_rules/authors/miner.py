@@ -36,6 +36,8 @@ from lapt_rules.subspace import Subspace, alone_and_margin, whole
 _LEANING = "ln(share in the archive / share in the space)"
 """The reason that the miner gives for its preferences, and knows them by."""
 
+_ADAPTED = f"{_LEANING} + ln(share of the best found / share of all evaluated)"
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -69,18 +71,21 @@ class Miner:
         if not len(brief.archive):
             raise RunError("the archive is empty", "use a source table with architectures")
         principles = self._rules(brief)
+        learned_from = f"the best {len(brief.archive)} of {brief.archive.origin}"
         header = [
-            f"# {len(brief.archive)} architectures of {brief.archive.origin}, by {self.name}.",
+            f"# learn: from {learned_from}, by {self.name}.",
             f"space {brief.space.name}",
         ]
         weights = _log_odds(brief.space, brief.archive.architectures)
-        return _layout("\n".join([*header, *principles, *_preferences(brief.space, weights)]))
+        preferences = _preferences(brief.space, weights, _LEANING)
+        return _layout("\n".join([*header, *principles, *preferences]))
 
     def update(self, brief: Brief) -> str:
         """The hard rules as they are; the preferences with what the target has shown added."""
         file = _in_force(brief)
         weights = self._learned_weights(brief)
-        return _layout(_with_preferences(file, brief.space, weights))
+        note = f"# update: {self._evidence(brief)}."
+        return _layout(_with_preferences(file, brief.space, weights, note))
 
     def explore(self, brief: Brief) -> str:
         """The hard principle that adds least dropped; what it shut out is preferred until tried."""
@@ -89,7 +94,8 @@ class Miner:
         assert brief.principles is not None
         hard = [p for p in brief.principles.principles if p.clauses]
         if not hard:
-            return _layout(_with_preferences(file, brief.space, weights))
+            note = f"# explore: {self._evidence(brief)}; there was no rule to drop."
+            return _layout(_with_preferences(file, brief.space, weights, note))
         margins = alone_and_margin(brief.space, [p.keeps for p in hard])
         weakest = min(zip(hard, margins, strict=True), key=lambda pair: pair[1][1])[0]
         before = _possible(brief.space, brief.principles.keeps)
@@ -104,7 +110,8 @@ class Miner:
             weights[variable, value] = best + 0.5
         blocks = tuple(block for block in file.blocks if block is not weakest.syntax)
         opened = ast.File(blocks, file.closing)
-        return _layout(_with_preferences(opened, brief.space, weights))
+        note = f"# explore: {self._evidence(brief)}; dropped {weakest.name}, which added least."
+        return _layout(_with_preferences(opened, brief.space, weights, note))
 
     # ------------------------------------------------------------------------------ hard rules
 
@@ -114,7 +121,7 @@ class Miner:
         taken: list[_Rule] = []
         lines: list[str] = []
         kept: Sequence[Architecture] = archive.architectures
-        size = total = whole(space).count()
+        size = whole(space).count()
         candidates = list(_candidates(space, archive))
         while len(taken) < self.most_rules:
             best: tuple[float, _Rule, int] | None = None
@@ -138,10 +145,8 @@ class Miner:
             support = sum(_holds(rule.keeps, a) for a in archive.architectures)
             share = _share(space, rule.keeps)
             lift = support / len(archive) / share
-            why = (
-                f"{support} of {len(archive)} in the archive, {share:.1%} of the space: "
-                f"lift {lift:.2f}; with those above, {size:,} of {total:,} are left."
-            )
+            of_archive = f"{support} of {len(archive)} in the archive"
+            why = f"{of_archive}, {share:.1%} of the space: lift {lift:.2f}"
             twice = sum(other.name == rule.name for other in taken[:-1])
             name = f"{rule.name}_{twice + 1}" if twice else rule.name
             lines.append(f'principle {name} "{why}" require {rule.clause}')
@@ -149,10 +154,19 @@ class Miner:
 
     # ----------------------------------------------------------------------------- preferences
 
+    def _top_found(self, brief: Brief) -> list[Architecture]:
+        """The best found: r of them, but no more than half of what was evaluated."""
+        half = math.ceil(len(brief.trials) / 2)
+        return [trial.architecture for trial in brief.found[:half]]
+
+    def _evidence(self, brief: Brief) -> str:
+        found = len(self._top_found(brief))
+        return f"preferences lean to the best {found} of {len(brief.trials)} evaluations"
+
     def _learned_weights(self, brief: Brief) -> dict[tuple[int, int], float]:
         """The archive's log-odds plus those of the best r against all that was evaluated."""
         weights = _log_odds(brief.space, brief.archive.architectures)
-        found = [trial.architecture for trial in brief.found[: math.ceil(len(brief.trials) / 2)]]
+        found = self._top_found(brief)
         tried = [trial.architecture for trial in brief.trials]
         for variable in range(len(brief.space.variables)):
             among = Counter(a.values[variable] for a in found)
@@ -261,7 +275,7 @@ def _possible(space: Space, keeps: Formula) -> set[tuple[int, int]]:
     }
 
 
-def _preferences(space: Space, weights: dict[tuple[int, int], float]) -> list[str]:
+def _preferences(space: Space, weights: dict[tuple[int, int], float], why: str) -> list[str]:
     """One principle a layer, its operators and sources by falling weight."""
     lines = []
     for layer_number, layer in enumerate(space.layers):
@@ -273,20 +287,27 @@ def _preferences(space: Space, weights: dict[tuple[int, int], float]) -> list[st
                 clauses.append(
                     f"prefer {layer.name} {word} {variable.values[value]} weight {weight:.2f}"
                 )
-        lines.append(f'principle {layer.name}_leaning "{_LEANING}" ' + " ".join(clauses))
+        lines.append(f'principle {layer.name}_leaning "{why}" ' + " ".join(clauses))
     return lines
 
 
-def _with_preferences(file: ast.File, space: Space, weights: dict[tuple[int, int], float]) -> str:
-    """The file with the miner's own preferences replaced, and bound to the space they name."""
+def _with_preferences(
+    file: ast.File, space: Space, weights: dict[tuple[int, int], float], note: str
+) -> str:
+    """The file with the miner's own preferences replaced, and a note of what was done and why.
+
+    It is bound to the space that the preferences name.
+    """
     kept: list[ast.Block] = []
     for block in file.blocks:
         if isinstance(block, ast.SpaceLine):
-            kept.append(replace(block, name=ast.Name(space.name)))
-        elif not (isinstance(block, ast.Principle) and block.why == _LEANING):
+            above = (*block.comments.above, note)
+            comments = replace(block.comments, above=above)
+            kept.append(replace(block, name=ast.Name(space.name), comments=comments))
+        elif not (isinstance(block, ast.Principle) and block.why.startswith(_LEANING)):
             kept.append(block)
     return "\n".join(
-        [print_file(ast.File(tuple(kept), file.closing)), *_preferences(space, weights)]
+        [print_file(ast.File(tuple(kept), file.closing)), *_preferences(space, weights, _ADAPTED)]
     )
 
 

@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Pass FILE through the gate: what is wrong, and what each principle keeps and rejects.
 
-    `alone` is how many architectures a principle keeps on its own; `margin` how many it rejects
-    that all the others would keep. Exits with 1 for principles that keep nothing (or where
+    For each principle: how many architectures it keeps on its own, and how many it rejects that
+    all the others would keep (its margin). Exits with 1 for principles that keep nothing (or where
     that could not be decided), and with 2 for a file that does not parse or bind.
     """
     from lapt_rules.errors import PrincipleError
@@ -65,19 +65,22 @@ def _as_text(report: Report) -> str:
     if report.subspace is None:
         return found
     lines = []
-    if report.effects:
-        width = max(len("principle"), *(len(effect.principle) for effect in report.effects))
-        archive = "archive" if report.archive_size is not None else ""
-        lines.append(
-            f"{'principle':<{width}}  {'alone keeps':>24}  {'at the margin':>16}  {archive:>9}"
-        )
-        for effect in report.effects:
-            alone = f"{effect.alone:,} ({shell.percent(effect.alone, report.total)})"
+    hard = [p.name for p in report.principles.principles if p.clauses]
+    effects = [effect for effect in report.effects if effect.principle in hard]
+    if effects:
+        rows = [("principle", "keeps alone", "", "rejects alone of all", "archive")]
+        for effect in effects:
+            share = shell.percent(effect.alone, report.total)
             kept = "" if effect.archive is None else f"{effect.archive}/{report.archive_size}"
-            margin = f"-{effect.margin:,}"
-            lines.append(
-                f"{effect.principle:<{width}}  {alone:>24}  {margin:>16}  {kept:>9}".rstrip()
-            )
+            rows.append((effect.principle, f"{effect.alone:,}", share, f"{effect.margin:,}", kept))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        for name, *numbers in rows:
+            cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
+            lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
+        if report.archive_size is None:
+            lines[0] = lines[0].removesuffix("archive").rstrip()
+    if len(hard) < len(report.effects):
+        lines.append(f"{shell.plural(len(report.effects) - len(hard), 'principle')} only prefer")
     count, space = report.subspace.count(), report.principles.space.name
     share = shell.percent(count, report.total)
     lines.append(f"together they keep {count:,} of {report.total:,} in {space} ({share})")

@@ -76,6 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
     except LaptError as error:
         message = str(error) if isinstance(error, PrincipleError) else f"error: {error}"
         _fail(arguments, message, _as_json(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        sys.exit(0)
     except click.UsageError as error:
         usage = error.ctx.get_usage() + "\n" if error.ctx else ""
         message = error.format_message()

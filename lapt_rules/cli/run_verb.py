@@ -118,7 +118,7 @@ def command(
     )
     value = _as_json(result, evaluator, folder)
     folder.ended({key: part for key, part in value.items() if key != "folder"})
-    shell.answer(as_json, value, _as_text(result, evaluator, folder))
+    shell.answer(as_json, value, _as_text(result, evaluator, folder, settings.budget))
 
 
 def _searcher(name: str, settings: Settings) -> Searcher:
@@ -164,7 +164,13 @@ def _as_json(result: Result, evaluator: TargetTable, folder: RunFolder) -> dict[
     }
 
 
-def _as_text(result: Result, evaluator: TargetTable, folder: RunFolder) -> str:
+def _unspent(evaluations: int, budget: int) -> str:
+    if evaluations == budget:
+        return ""
+    return f" of {budget}: all that is left computes the same as something tried (see --twins)"
+
+
+def _as_text(result: Result, evaluator: TargetTable, folder: RunFolder, budget: int) -> str:
     lines = []
     highest = float("-inf")
     for number, trial in enumerate(result.trials, start=1):
@@ -175,12 +181,12 @@ def _as_text(result: Result, evaluator: TargetTable, folder: RunFolder) -> str:
     sizes = [f"{r.subspace_size:,} ({r.step})" for r in result.revisions]
     return "\n".join(
         [
-            f"what was better than all before it, on {evaluator.name}:",
+            f"each new best on {evaluator.name}:",
             *lines,
             "",
             f"best architecture  {result.best.architecture}",
             f"value              {result.best.value:.4f}, rank {rank:,} of {of:,} in the table",
-            f"evaluations        {len(result.trials)}",
+            f"evaluations        {len(result.trials)}{_unspent(len(result.trials), budget)}",
             f"subspace           {' -> '.join(sizes)}",
             f"run folder         {folder.path}",
         ]

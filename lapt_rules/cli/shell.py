@@ -32,7 +32,7 @@ def space_option(verb: Verb) -> Verb:
 
 
 def metric_option(verb: Verb) -> Verb:
-    text = "What to read of a table that holds several metrics."
+    text = "What to read of a table that holds several metrics; larger counts as better."
     return click.option("--metric", default="", metavar="NAME", help=text)(verb)
 
 
@@ -58,20 +58,14 @@ def read_file(path: str) -> str:
 
 
 def read_principles(path: str, space_name: str | None = None) -> PrincipleSet:
-    """The principle file at a path, parsed and bound to its space; PrincipleError if it is wrong.
-
-    Warnings go to stderr.
-    """
+    """The principle file at a path, parsed and bound; PrincipleError if something is wrong."""
     from lapt_rules.gate import space_of
     from lapt_rules.language.parser import parse
     from lapt_rules.logic.binding import bind
     from lapt_rules.space import load_space
 
     tree = parse(read_file(path), "<stdin>" if path == "-" else path)
-    bound = bind(tree, space_of(tree, load_space(space_name) if space_name else None))
-    for warning in bound.warnings:
-        click.echo(str(warning), err=True)
-    return bound
+    return bind(tree, space_of(tree, load_space(space_name) if space_name else None))
 
 
 def read_architecture(space: Space, text: str) -> Architecture:

@@ -30,7 +30,7 @@ def command(file: str, architecture: str, space_name: str | None, as_json: bool)
             last = rejection.principle
         lines.append(f"  {file}:{rejection.line}: {rejection.clause}")
     if found.kept:
-        lines.append(f"kept by all of {shell.plural(len(principles.principles), 'principle')}")
+        lines.append(f"kept: {shell.plural(len(principles.principles), 'principle')}, no objection")
     if principles.preferences:
         lines.append(f"preferences score it {found.score:+.3g}")
     if found.dead_layers:

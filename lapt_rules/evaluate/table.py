@@ -23,6 +23,7 @@ from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import invariants
 from lapt_rules.space import Architecture, Space
+from lapt_rules.subspace import MAX_LISTED, whole
 
 _PREFERRED_METRICS = (
     "val_acc_200",
@@ -70,12 +71,16 @@ class TargetTable:
     """
 
     def __init__(self, table: Table) -> None:
-        from lapt_rules.subspace import whole
-
         self.name = table.name
         self.space = table.space
         self.fingerprint = table.fingerprint
         self.__values = table.values
+        total = whole(table.space).count()
+        if total > MAX_LISTED:
+            raise TableError(
+                f"{table.name} has {len(table.values):,} of {total:,} architectures",
+                "a target must hold every architecture of its space, and no table of this one can",
+            )
         missing = [v for v in map(tuple, whole(table.space).rows.tolist()) if v not in table.values]
         if missing:
             raise TableError(
@@ -114,7 +119,7 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
     data = _read_pth(path) if path.suffix in {".pth", ".pt"} else _read_json(path)
     reader = _Reader(path, space, task, metric)
     values = reader.read(data)
-    name = ":".join(part for part in (path.name, reader.task, metric) if part)
+    name = ":".join(part for part in (path.name, reader.task, reader.metric) if part)
     return Table(space, name, values)
 
 

@@ -29,6 +29,7 @@ MAX_NESTING = 64
 MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
+_HEADING = re.compile(r"principle\s+[A-Za-z_]\w{0,63}\b")
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
@@ -121,8 +122,8 @@ def _lark() -> Lark:
 def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic], bool]:
     """Parse, blanking one broken statement a round; also tells whether a declaration is broken.
 
-    With the heading of a principle its clauses go too, and with the last clause its heading: they
-    are not wrong in themselves.
+    Of a principle's heading `principle NAME` stays, so that its clauses are read as well; without
+    a name they go with it. A heading whose clauses are gone goes too: it is not wrong in itself.
     """
     from lark.exceptions import UnexpectedInput
 
@@ -149,13 +150,22 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
             diagnostics.append(diagnostic)
         if chunk in blanked or len(diagnostics) >= MAX_ERRORS:
             return None, diagnostics, True
-        last = chunk + 1
+        start, last = bounds[chunk], chunk + 1
+        end = bounds[last]
+        named = _HEADING.match(text, start, end)
+        if named and text[named.end() : end].strip():
+            text = text[: named.end()] + _blank(text[named.end() : end]) + text[end:]
+            continue
         while words[chunk] == "principle" and last < len(words) and words[last] in _IN_PRINCIPLE:
             last += 1
         blanked.update(range(chunk, last))
         tainted = tainted or words[chunk] in {"space", "region", "define"}
-        start, end = bounds[chunk], bounds[last]
-        text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
+        end = bounds[last]
+        text = text[:start] + _blank(text[start:end]) + text[end:]
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"\S", " ", text)
 
 
 def _control_character(source: Source) -> Diagnostic | None:

@@ -106,11 +106,11 @@ class _Binder:
         self.definition_depth: dict[str, int] = {}
 
     def bind(self) -> PrincipleSet:
-        self._check_space()
+        is_meant_for_it = self._check_space()
         principles: list[Principle] = []
         examples: list[Example] = []
         expectations: list[ast.Expect] = []
-        for block in self.file.blocks:
+        for block in self.file.blocks if is_meant_for_it else ():
             self.deepest = 0
             try:
                 match block:
@@ -152,7 +152,8 @@ class _Binder:
             self.file,
         )
 
-    def _check_space(self) -> None:
+    def _check_space(self) -> bool:
+        """Whether the names in the file are those of the space; else the rest says nothing."""
         lines = [block for block in self.file.blocks if isinstance(block, ast.SpaceLine)]
         for extra in lines[1:]:
             fix = "keep one `space` line"
@@ -166,6 +167,8 @@ class _Binder:
             message = f"this file is for the space `{written.text}`, not for {self.space.name}"
             fix = "use it on that space; a file for `space any` binds to every one"
             self.names.error("other-space", message, written.span, fix)
+            return False
+        return True
 
     def _expect(self, block: ast.Expect) -> ast.Expect:
         if block.minimum > block.maximum:
