@@ -247,8 +247,24 @@ class Space:
             except LaptError:
                 continue
             if other is not self and any(n.read(text) for n in other.notations):
-                return f"it is one of {name}; {self.name} writes {self.notations[0].template}"
-        return f"write it as {self.notations[0].template}"
+                return f"it is one of {name}; {self.name} writes {self._shown_example}"
+        return f"write it like {self._shown_example}, or as a list [OP, OP, ...]"
+
+    @cached_property
+    def example(self) -> Architecture:
+        """An architecture to show: the operators in turn, each pair on its first two sources."""
+        second = {b for _, b in self.unordered}
+        sources = [
+            layer.sources[min(1, len(layer.sources) - 1) if index in second else 0]
+            for index, layer in enumerate(self.layers)
+        ]
+        names = [operator.name for operator in self.operators]
+        return self.architecture([names[i % len(names)] for i in range(len(self.layers))], sources)
+
+    @property
+    def _shown_example(self) -> str:
+        text = str(self.example)
+        return text if len(text) <= 120 else f"{text[:60]}… (`lapt show {self.name}` has it whole)"
 
     def refine(self, principles: File | str) -> Subspace:
         """The exact set that principles keep: see `lapt_rules.subspace.refine`."""

@@ -227,6 +227,7 @@ def test_show_and_spaces() -> None:
     assert "normal_2 = {normal_2a, normal_2b}" in shown
     assert "multiply-adds" in shown
     assert "Genotype(normal=" in shown
+    assert "2 = stage1" in shown
     value = answer("show", "darts")
     assert load_space("darts").parse(value["example"])
     assert {space["name"] for space in answer("spaces")["spaces"]} >= {

@@ -88,8 +88,8 @@ def test_two_equal_sources_are_not_well_formed(darts: Space) -> None:
     [
         ("3_33_333", "it is one of trans101"),
         ("|nor_conv3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "did you mean `nor_conv_3x3`"),
-        ("", "write it as"),
-        ("x" * 5000, "write it as"),
+        ("", "write it like"),
+        ("x" * 5000, "write it like"),
     ],
 )
 def test_a_text_that_is_no_architecture_is_answered_with_the_fix(

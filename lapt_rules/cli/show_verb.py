@@ -44,10 +44,16 @@ def _as_text(space: Space) -> str:
     lines += ["", "regions"]
     for name, members in space.regions.items():
         lines.append(f"  {name} = {_set(space.layers[layer].name for layer in members)}")
-    lines += ["", "an ARCH is written"]
-    lines += [f"  {notation.template}" for notation in space.notations]
-    lines.append(f"  [{', '.join(_entry(layer.sources) for layer in space.layers)}]")
-    lines += [f"for example\n  {_example(space)}"]
+    lines += ["", "an ARCH is written", f"  {space.example}"]
+    with_choice = any(len(layer.sources) > 1 for layer in space.layers)
+    entry = "OP from NODE" if with_choice else "OP"
+    lines.append(f"  or as a list, one entry a layer: [{entry}, {entry}, ...]")
+    notation = space.notations[0]
+    for kind, codes in (("operators", notation.operators), ("sources", notation.sources)):
+        if codes:
+            lines.append(f"  {kind}: {', '.join(f'{code} = {n}' for n, code in codes.items())}")
+    settings = ", ".join(f"{name} {value}" for name, value in asdict(space.settings).items())
+    lines += ["", "settings of a run", f"  {settings}"]
     if space.invariants.strip():
         lines += ["", "invariants", *(f"  {line}" for line in space.invariants.strip().split("\n"))]
     return "\n".join(lines)
@@ -78,24 +84,10 @@ def _as_json(space: Space) -> dict[str, Any]:
         },
         "costs": {c.name: {"unit": c.unit, "origin": c.origin} for c in space.costs},
         "notations": [notation.template for notation in space.notations],
-        "example": _example(space),
+        "example": str(space.example),
         "invariants": space.invariants,
         "settings": asdict(space.settings),
     }
-
-
-def _example(space: Space) -> str:
-    """An arch string with the operators in turn, each pair of layers on its first two sources."""
-    second = {b for _, b in space.unordered}
-    sources = [layer.sources[min(1, len(layer.sources) - 1)] if i in second else layer.sources[0]
-               for i, layer in enumerate(space.layers)]  # fmt: skip
-    names = [operator.name for operator in space.operators]
-    turn = [names[i % len(names)] for i in range(len(space.layers))]
-    return str(space.architecture(turn, sources))
-
-
-def _entry(sources: tuple[str, ...]) -> str:
-    return "OP from NODE" if len(sources) > 1 else "OP"
 
 
 def _set(names: Any) -> str:
