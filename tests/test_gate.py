@@ -150,9 +150,31 @@ def test_definitions_nest_to_a_limit_and_no_further() -> None:
 
 
 def test_many_principles_are_told_of_in_one_pass() -> None:
-    report = check("\n".join(f"principle p{i} require count(conv) >= 2" for i in range(300)))
+    report = check("\n".join(f"principle p{i} require count(conv) >= 2" for i in range(256)))
     assert report.admitted
     assert {d.code for d in report.diagnostics} == {"redundant"}
+
+
+def test_principles_are_limited_in_number() -> None:
+    report = check("\n".join(f"principle p{i} require connected" for i in range(257)))
+    assert [d.code for d in report.errors] == ["limit"]
+
+
+def test_definitions_that_double_cannot_exhaust_the_compiler(darts: Space) -> None:
+    lines = ["space darts", "define d0 = connected and longest(conv) >= 2"]
+    lines += [f"define d{i} = d{i - 1} and d{i - 1}" for i in range(1, 90)]
+    assert examine("\n".join([*lines, "principle p require d89"]), "x", darts).admitted
+
+
+def test_what_is_written_often_is_worked_out_once(darts: Space) -> None:
+    often = " or ".join(["longest(conv) == 3"] * 2_000)
+    once = examine("space darts principle p require longest(conv) == 3", "x", darts)
+    assert examine(f"space darts principle p require {often}", "x", darts).count == once.count
+
+
+def test_a_mistake_is_told_wherever_it_stands() -> None:
+    report = check("principle p\n  require layr0 is conv\n  forbid layr0 is conv")
+    assert [d.span.line for d in report.errors] == [3, 4]
 
 
 def test_quantifiers_cannot_exhaust_memory() -> None:

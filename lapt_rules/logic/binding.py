@@ -35,6 +35,8 @@ from lapt_rules.space import Architecture, Space
 MAX_PARTS = 20_000
 """Limit on the size of a bound file: quantifiers multiply, and nothing may exhaust memory."""
 
+MAX_PRINCIPLES = 256
+
 MAX_DEPTH = 200
 """Limit on nesting once definitions are put in their places."""
 
@@ -104,6 +106,8 @@ class _Binder:
         self.depth = 0
         self.deepest = 0  # in the statement being bound, definitions included
         self.definition_depth: dict[str, int] = {}
+        self.scope: tuple[tuple[str, int], ...] = ()  # what each quantified name stands for
+        self.bound: dict[tuple[ast.Formula, tuple[tuple[str, int], ...]], Formula] = {}
 
     def bind(self) -> PrincipleSet:
         is_meant_for_it = self._check_space()
@@ -130,6 +134,11 @@ class _Binder:
                             message = f"there are two principles `{name.text}`"
                             fix = "give every principle a name of its own"
                             self.names.error("duplicate-name", message, name.span, fix)
+                        if len(principles) == MAX_PRINCIPLES:
+                            message = f"a file has at most {MAX_PRINCIPLES} principles"
+                            fix = "put rules that belong together into one principle"
+                            self.names.error("limit", message, name.span, fix)
+                            break
                         principles.append(self._principle(block))
                     case ast.Expect():
                         expectations.append(self._expect(block))
@@ -248,8 +257,15 @@ class _Binder:
         return tuple(self._formula(part) for part in written)
 
     def _formula(self, written: ast.Formula) -> Formula:
+        """The meaning of a formula; one that stands twice in the file is one and the same."""
         self._deepen(1)
-        formula = self._formula_within(written)
+        key = (written, self.scope)
+        formula = self.bound.get(key)
+        if formula is None:
+            errors = len(self.names.errors)
+            formula = self._formula_within(written)
+            if len(self.names.errors) == errors:  # a mistake is told wherever it stands
+                self.bound[key] = formula
         self.depth -= 1
         return formula
 
@@ -337,8 +353,10 @@ class _Binder:
             return (FALSE,)
         parts = []
         for layer in layers:
+            outer, self.scope = self.scope, (*self.scope, (name.text, layer))
             with self.names.standing_for(name, layer):
                 parts.append(self._formula(body))
+            self.scope = outer
         return tuple(parts)
 
     # ----------------------------------------------------------------------------- expressions

@@ -8,7 +8,7 @@ join and flip, sums are decided as soon as their bounds allow, and paths are wal
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -119,9 +119,13 @@ class Compiler:
     def _parts(self, kind: type[And] | type[Or], parts: Sequence[Formula]) -> list[Diagram]:
         """The parts of nested formulas of one kind, choices of one variable put together."""
         flat: list[Formula] = []
+        seen: set[Formula] = set()  # a part that stands twice says nothing more
         queue = list(reversed(parts))
         while queue:
             part = queue.pop()
+            if part in seen:
+                continue
+            seen.add(part)
             if isinstance(part, kind):
                 queue += reversed(part.parts)
             else:
@@ -241,7 +245,8 @@ def _settled(
             return (low > 0) | (high < 0), (low == 0) & (high == 0)
 
 
-def single_choice(formula: Formula, sizes: Sequence[int]) -> tuple[int, frozenset[int]] | None:
+@lru_cache(maxsize=1 << 16)  # parts that stand in many places are looked at once
+def single_choice(formula: Formula, sizes: tuple[int, ...]) -> tuple[int, frozenset[int]] | None:
     """A formula about one variable, as the values that satisfy it; None for any other."""
     match formula:
         case Choice(variable, values):
@@ -262,7 +267,7 @@ def single_choice(formula: Formula, sizes: Sequence[int]) -> tuple[int, frozense
             return None
 
 
-def as_tally(measure: Measure, sizes: Sequence[int]) -> Tally | None:
+def as_tally(measure: Measure, sizes: tuple[int, ...]) -> Tally | None:
     """A measure as a sum over variables; None where it is none."""
     if isinstance(measure, Tally):
         return measure
