@@ -155,6 +155,14 @@ def test_many_principles_are_told_of_in_one_pass() -> None:
     assert {d.code for d in report.diagnostics} == {"redundant"}
 
 
+def test_a_definition_used_before_still_counts_its_depth() -> None:
+    lines = ["define d0 = connected"]
+    for i in range(1, 250):
+        lines += [f"principle p{i} require d{i - 1}", f"define d{i} = not not not d{i - 1}"]
+    report = check("\n".join(lines))
+    assert [d.code for d in report.errors] == ["limit"]
+
+
 def test_principles_are_limited_in_number() -> None:
     report = check("\n".join(f"principle p{i} require connected" for i in range(257)))
     assert [d.code for d in report.errors] == ["limit"]

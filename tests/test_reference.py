@@ -13,8 +13,9 @@ from lapt_rules.language.parser import MAX_CHARACTERS, MAX_ERRORS, MAX_NESTING, 
 from lapt_rules.language.printer import print_clause, print_file
 from lapt_rules.language.syntax import WORDS
 from lapt_rules.language.tree import MAX_WEIGHT
-from lapt_rules.logic.binding import MAX_INTEGER, MAX_PARTS, bind
+from lapt_rules.logic.binding import bind
 from lapt_rules.logic.examples import run_tests
+from lapt_rules.logic.meaning import MAX_INTEGER, MAX_PARTS
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace
 
