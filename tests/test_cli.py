@@ -216,6 +216,10 @@ def test_check(good: Path, tables: Path, tmp_path: Path) -> None:
     found = lapt("check", mine, "--archive", f"{tables}:a", "--archive-size", "30")
     assert found.returncode == 0
     assert "in the archive (lift" in found.stdout
+    mine.write_text("space trans101 principle p require count(conv) == 0")
+    found = lapt("check", mine, "--archive", f"{tables}:a", "--support", "0.5")
+    assert found.returncode == 1
+    assert "at least 50% are wanted" in found.stderr
     bad = tmp_path / "bad.lapt"
     bad.write_text("space nas201 principle p require connected principle q forbid connected")
     assert lapt("check", bad).returncode == 1

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 @shell.file_argument
 @click.option("--archive", metavar="PATH[:TASK]", help="A source table whose best it should keep.")
 @click.option("--archive-size", type=click.IntRange(min=1), metavar="N", help="How many of them.")
+@click.option(
+    "--support", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE",
+    help="The share of the archive that FILE must keep, 0 to 1.",
+)  # fmt: skip
 @shell.space_option
 @shell.metric_option
 @shell.json_option
@@ -23,6 +27,7 @@ def command(
     file: str,
     archive: str | None,
     archive_size: int | None,
+    support: float,
     space_name: str | None,
     metric: str,
     as_json: bool,
@@ -30,8 +35,9 @@ def command(
     """Pass FILE through the gate: what is wrong, and what each principle keeps and rejects.
 
     For each principle: how many architectures it keeps on its own, and how many it rejects that
-    all the others would keep (its margin). Exits with 1 for principles that keep nothing (or where
-    that could not be decided), and with 2 for a file that does not parse or bind.
+    all the others would keep (its margin). Exits with 1 for principles that keep nothing, or less
+    of the archive than --support, or where that could not be decided, and with 2 for a file that
+    does not parse or bind.
     """
     from lapt_rules.errors import PrincipleError
     from lapt_rules.gate import examine, space_of
@@ -45,7 +51,7 @@ def command(
         space = space_of(parse(text, file), space)
         table = shell.read_table(archive, space, metric)
         source = table.archive(archive_size or min(space.settings.archive, len(table.values)))
-    report = examine(text, file, space, source)
+    report = examine(text, file, space, source, support)
     if any(error.code not in _FINDINGS for error in report.errors):
         raise PrincipleError(report.errors)
     if not as_json:
