@@ -67,7 +67,9 @@ class ConflictError(LaptError):
 
     def __init__(self, message: str, conflict: Sequence[str]) -> None:
         self.conflict = tuple(conflict)
-        super().__init__(message, "drop or weaken one of them; `lapt check` shows what each keeps")
+        super().__init__(
+            message, "drop or weaken one of them; `lapt check` finds the smallest repair"
+        )
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

@@ -180,6 +180,18 @@ def test_why(good: Path) -> None:
     assert lapt("why", good, kept).returncode == 0
 
 
+def test_why_of_many_reads_them_from_a_pipe(good: Path) -> None:
+    listed = lapt("sample", good, "-n", "5").stdout
+    assert lapt("why", good, "-", stdin=listed).returncode == 0
+    wrong = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    found = lapt("why", good, "-", stdin=f"{listed}\n{wrong}\n")
+    assert found.returncode == 1
+    assert f"{wrong}  rejected by convolve, deep\n5 of 6 architectures kept" in found.stdout
+    value = json.loads(lapt("why", good, "-", "--json", stdin=wrong).stdout)
+    assert value["rejected"] == 1
+    assert value["architectures"][0]["rejected_by"] == ["convolve", "deep"]
+
+
 def test_diff(good: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.lapt"
     other.write_text(GOOD.replace("layer0 is conv", "layer0 is nor_conv_3x3"))
@@ -223,7 +235,7 @@ def test_check(good: Path, tables: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.lapt"
     bad.write_text("space nas201 principle p require connected principle q forbid connected")
     assert lapt("check", bad).returncode == 1
-    assert "`p` conflicts with `q`" in lapt("check", bad).stderr
+    assert "`q` conflicts with `p` (line 1)" in lapt("check", bad).stderr
 
 
 def test_show_and_spaces() -> None:

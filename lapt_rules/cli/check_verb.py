@@ -115,5 +115,7 @@ def _as_json(report: Report) -> dict[str, Any]:
             }
             for effect in report.effects
         ],
+        "conflicts": [list(names) for names in report.conflicts],
+        "repair": None if report.repair is None else list(report.repair),
         "diagnostics": [diagnostic.as_json() for diagnostic in report.diagnostics],
     }

@@ -24,11 +24,12 @@ def command(file: str, layers: bool, space_name: str | None, as_json: bool) -> N
     Exact, and 0 for principles that contradict each other. With --layers, how often each operator
     and source occurs in the space and in what is kept: those that are gone, and those forced.
     """
-    from lapt_rules.subspace import Subspace, whole
+    from lapt_rules.analysis import Analysis
+    from lapt_rules.subspace import whole
 
     principles = shell.read_principles(file, space_name)
     space = principles.space
-    kept, everything = Subspace(space, principles.keeps), whole(space)
+    kept, everything = Analysis(principles).subspace, whole(space)
     count, total = kept.count(), everything.count()
     value: dict[str, Any] = {"count": count, "total": total, "space": space.name}
     share = shell.percent(count, total)

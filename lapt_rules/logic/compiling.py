@@ -119,6 +119,7 @@ class Compiler:
     def _parts(self, kind: type[And] | type[Or], parts: Sequence[Formula]) -> list[Diagram]:
         """The parts of nested formulas of one kind, choices of one variable put together."""
         flat: list[Formula] = []
+        found: list[Diagram] = []
         seen: set[Formula] = set()  # a part that stands twice says nothing more
         queue = list(reversed(parts))
         while queue:
@@ -126,12 +127,13 @@ class Compiler:
             if part in seen:
                 continue
             seen.add(part)
-            if isinstance(part, kind):
+            if part in self._known:
+                found.append(self._known[part])
+            elif isinstance(part, kind):
                 queue += reversed(part.parts)
             else:
                 flat.append(part)
         merged: dict[int, frozenset[int]] = {}
-        found = []
         for part in flat:
             single = single_choice(part, self.sizes)
             if single is None:

@@ -187,7 +187,7 @@ class Budget:
             beyond = f"more than {self.seconds:g} seconds"
         if beyond:
             raise LimitError(
-                f"{self.subject} need {beyond} to be compiled exactly",
+                f"compiling {self.subject} exactly takes {beyond}",
                 "weaken or drop a principle that sums a finely graded cost, or round its bound",
             )
 
