@@ -53,8 +53,8 @@ class Effect:
 class Analysis:
     """The principles of a set, each compiled once, and what can be asked of them.
 
-    Raises LimitError, with the principle to blame, where they cannot be compiled exactly within
-    the `budget` (see `lapt_rules.logic.diagram`).
+    Every question raises LimitError, with the principle to blame, where the principles cannot be
+    compiled exactly within the `budget` (see `lapt_rules.logic.diagram`).
 
     >>> from lapt_rules.space import load_space
     >>> text = "principle p require layer0 is conv principle q require count(conv) >= 1"
@@ -69,15 +69,21 @@ class Analysis:
         self.principles = principles
         self._compiler = Compiler(principles.space, budget)
         self._budget = self._compiler.budget
-        self._sets: dict[str, Diagram] = {}
-        for principle in principles.principles:
+
+    @cached_property
+    def _sets(self) -> dict[str, Diagram]:
+        """What each principle keeps, by name; later limits blame them together."""
+        principles = self.principles.principles
+        sets: dict[str, Diagram] = {}
+        for principle in principles:
             self._budget.subject = f"principle {self._place(principle)}"
-            self._sets[principle.name] = self._compiler.compile(principle.keeps)
+            sets[principle.name] = self._compiler.compile(principle.keeps)
         self._budget.subject = "these principles together"
-        if len(self._sets) > 1:
-            largest = max(principles.principles, key=lambda p: self._sets[p.name].nodes)
-            nodes = self._sets[largest.name].nodes
+        if len(sets) > 1:
+            largest = max(principles, key=lambda p: sets[p.name].nodes)
+            nodes = sets[largest.name].nodes
             self._budget.subject += f" (the largest is {self._place(largest)}, {nodes:,} nodes)"
+        return sets
 
     def _place(self, principle: Principle) -> str:
         line = principle.syntax.name.span.line
@@ -87,6 +93,8 @@ class Analysis:
     def subspace(self) -> Subspace:
         """What all the principles keep; it may be empty."""
         bound = self.principles
+        if not self._compiler.is_small:
+            _ = self._sets  # one by one, so that a limit has someone to blame
         return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
 
     def effects(self) -> list[Effect]:

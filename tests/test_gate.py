@@ -78,7 +78,7 @@ def test_a_limit_names_the_principle_to_blame(darts: Space) -> None:
     )
     principles = bind(parse(text, "mine.lapt"), darts)
     with pytest.raises(LimitError, match=r"compiling principle `deep` \(mine.lapt:2\)"):
-        Analysis(principles, Budget(nodes=2_000))
+        _ = Analysis(principles, Budget(nodes=2_000)).subspace
     together = Analysis(principles, Budget(nodes=4_000))
     with pytest.raises(LimitError, match=r"together \(the largest is `fine` \(mine.lapt:3\)"):
         _ = together.subspace

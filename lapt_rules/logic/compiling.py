@@ -76,11 +76,14 @@ class Compiler:
                 self._known[formula] = self._compile(formula)
         return self._known[formula]
 
+    @property
+    def is_small(self) -> bool:
+        """Whether formulas are evaluated on all points of the space."""
+        return prod(self.sizes) <= MAX_GRID
+
     @cached_property
     def _grid(self) -> Arrays | None:
-        """All points of a space that is small enough to evaluate formulas on them directly."""
-        points = prod(self.sizes)
-        return Arrays(self.space, _grid(self.sizes)) if points <= MAX_GRID else None
+        return Arrays(self.space, _grid(self.sizes)) if self.is_small else None
 
     def _compile(self, formula: Formula) -> Diagram:
         single = single_choice(formula, self.sizes)
