@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lapt_rules.errors import ConflictError, SpaceError
+from lapt_rules.errors import ConflictError, LimitError, SpaceError
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.compiling import Compiler
@@ -72,17 +72,12 @@ class Analysis:
 
     @cached_property
     def _sets(self) -> dict[str, Diagram]:
-        """What each principle keeps, by name; later limits blame them together."""
-        principles = self.principles.principles
+        """What each principle keeps, by name."""
         sets: dict[str, Diagram] = {}
-        for principle in principles:
+        for principle in self.principles.principles:
             self._budget.subject = f"principle {self._place(principle)}"
             sets[principle.name] = self._compiler.compile(principle.keeps)
         self._budget.subject = "these principles together"
-        if len(sets) > 1:
-            largest = max(principles, key=lambda p: sets[p.name].nodes)
-            nodes = sets[largest.name].nodes
-            self._budget.subject += f" (the largest is {self._place(largest)}, {nodes:,} nodes)"
         return sets
 
     def _place(self, principle: Principle) -> str:
@@ -93,9 +88,29 @@ class Analysis:
     def subspace(self) -> Subspace:
         """What all the principles keep; it may be empty."""
         bound = self.principles
-        if not self._compiler.is_small:
-            _ = self._sets  # one by one, so that a limit has someone to blame
+        if self._compiler.is_small:
+            return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
+        _ = self._sets  # one by one, so that a limit has someone to blame
+        try:
+            return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
+        except LimitError:
+            self._join_one_by_one()
         return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
+
+    def _join_one_by_one(self) -> None:
+        """Join the principles from the smallest on, to name the one that goes beyond the limit.
+
+        Where none does, this order was the better one, and the compiler now knows the whole.
+        """
+        joined, number = well_formed(self.principles.space), 0
+        principles = self.principles.principles
+        for principle in sorted(principles, key=lambda p: self._sets[p.name].nodes):
+            if number:
+                before = f"{number} of these principles ({joined.nodes:,} nodes)"
+                self._budget.subject = f"{before} together with {self._place(principle)}"
+            joined = intersection([joined, self._sets[principle.name]], self._budget)
+            number += 1
+        self._compiler.learn(self.principles.keeps, joined)
 
     def effects(self) -> list[Effect]:
         """What each principle of the set does, in their order."""

@@ -76,6 +76,10 @@ class Compiler:
                 self._known[formula] = self._compile(formula)
         return self._known[formula]
 
+    def learn(self, formula: Formula, compiled: Diagram) -> None:
+        """Take over what a formula keeps of the well-formed architectures, compiled elsewhere."""
+        self._known[formula] = compiled
+
     @property
     def is_small(self) -> bool:
         """Whether formulas are evaluated on all points of the space."""

@@ -188,7 +188,7 @@ class Budget:
         if beyond:
             raise LimitError(
                 f"compiling {self.subject} exactly takes {beyond}",
-                "weaken or drop a principle that sums a finely graded cost, or round its bound",
+                "drop it or weaken it; where it sums a finely graded cost, round the bound",
             )
 
 
