@@ -102,14 +102,13 @@ class Analysis:
 
         Where none does, this order was the better one, and the compiler now knows the whole.
         """
-        joined, number = well_formed(self.principles.space), 0
-        principles = self.principles.principles
-        for principle in sorted(principles, key=lambda p: self._sets[p.name].nodes):
+        joined = well_formed(self.principles.space)
+        ordered = sorted(self.principles.principles, key=lambda p: self._sets[p.name].nodes)
+        for number, principle in enumerate(ordered):
             if number:
                 before = f"{number} of these principles ({joined.nodes:,} nodes)"
                 self._budget.subject = f"{before} together with {self._place(principle)}"
             joined = intersection([joined, self._sets[principle.name]], self._budget)
-            number += 1
         self._compiler.learn(self.principles.keeps, joined)
 
     def effects(self) -> list[Effect]:
