@@ -253,6 +253,20 @@ def test_show_and_spaces() -> None:
     }
 
 
+def test_show_of_a_file_tells_what_it_does(good: Path) -> None:
+    shown = lapt("show", good).stdout
+    assert "the input is worth a look" in shown
+    assert "    require layer0 is conv" in shown
+    assert "rejects alone of all" in shown
+    assert "gone" in shown
+    value, checked = answer("show", good), answer("check", good)
+    assert value["count"] == checked["count"]
+    assert [p["margin"] for p in value["principles"]] == [
+        p["margin"] for p in checked["principles"]
+    ]
+    assert value["layers"] == answer("count", good, "--layers")["layers"]
+
+
 # --------------------------------------------------------------------------------------------- fmt
 
 
