@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lapt_rules.authors.miner import Miner
     from lapt_rules.errors import LaptError
     from lapt_rules.evaluate.evaluator import Archive, Evaluator
+    from lapt_rules.evaluate.model import build, derive_costs
     from lapt_rules.evaluate.table import TargetTable, load_table, table_from_api
     from lapt_rules.gate import examine
     from lapt_rules.language.parser import parse, parse_file
@@ -67,6 +68,8 @@ _HOME = {
     "TargetTable": "evaluate.table",
     "Trial": "search",
     "bind": "logic.binding",
+    "build": "evaluate.model",
+    "derive_costs": "evaluate.model",
     "difference": "audit.diff",
     "examine": "gate",
     "explain": "audit.explain",

@@ -44,6 +44,10 @@ class TableError(LaptError):
     """A benchmark table that cannot be read, or lacks what is asked of it."""
 
 
+class ModelError(LaptError):
+    """A `models/NAME.py` that is not there, or does not build the networks of its space."""
+
+
 class LimitError(LaptError):
     """A stated limit was reached: time, size or memory."""
 

@@ -481,3 +481,40 @@ def test_a_closed_pipe_ends_quietly(good: Path) -> None:
     command = f"{sys.executable} -m lapt_rules list {good} | head -1"
     found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
     assert "Traceback" not in found.stderr
+
+
+# ----------------------------------------------------------------------------------------- costs
+
+
+def test_costs_of_the_network_against_those_of_the_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    found = lapt("costs", "nas201", "--check")
+    assert found.returncode == 0
+    assert "73,306 parameters" in found.stdout
+    assert found.stdout.endswith("space.toml says the same\n")
+
+    folder = tmp_path / "spaces" / "nas201"
+    folder.mkdir(parents=True)
+    text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
+    (folder / "space.toml").write_text(text.replace("params = 28_000", "params = 28_001"))
+    monkeypatch.setenv("LAPT_PATH", str(tmp_path))
+    found = lapt("costs", "nas201", "--check", "--json")
+    assert found.returncode == 1
+    wrong = json.loads(found.stdout)["disagreements"]
+    assert [one["layer"] for one in wrong] == [f"layer{i}" for i in range(6)]
+    assert {(one["operator"], one["declared"], one["derived"]) for one in wrong} == {
+        ("nor_conv_1x1", 28_001, 28_000)
+    }
+    assert "space.toml says params 28,001" in lapt("costs", "nas201").stdout
+
+
+def test_costs_of_a_space_without_a_network(tmp_path: Path) -> None:
+    folder = tmp_path / "spaces" / "mine"
+    folder.mkdir(parents=True)
+    text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
+    (folder / "space.toml").write_text(text.replace('name = "nas201"', 'name = "mine"'))
+    found = lapt("costs", "mine", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "models/mine.py" in found.stderr
