@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
-import itertools
 import json
 import multiprocessing
 import os
@@ -26,13 +25,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lapt_rules import content
 from lapt_rules.errors import LaptError, RunError
-from lapt_rules.network import isomorphism_key
-from lapt_rules.space import Architecture, Space, load_space
+from lapt_rules.evaluate.packed import pack, representatives
+from lapt_rules.space import load_space
 
 # With glibc's own settings the memory of each step goes back to the system and is fetched again,
 # which takes as long as the training itself.
@@ -43,20 +43,6 @@ MALLOC = {
     "OMP_NUM_THREADS": "1",
 }
 CODE = ("models/digits.py", "lapt_rules/evaluate/digits.py", "lapt_rules/evaluate/training.py")
-
-
-def every(space: Space) -> list[Architecture]:
-    """All architectures, the last layer's operator changing fastest."""
-    names = [operator.name for operator in space.operators]
-    return [space.architecture(row) for row in itertools.product(names, repeat=len(space.layers))]
-
-
-def representatives(space: Space) -> list[Architecture]:
-    """The first architecture of each class of twins."""
-    first: dict[str, Architecture] = {}
-    for architecture in every(space):
-        first.setdefault(isomorphism_key(architecture), architecture)
-    return list(first.values())
 
 
 def code_checksum() -> str:
@@ -76,15 +62,16 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def header(seeds: int) -> dict[str, object]:
+def header(seeds: int) -> dict[str, Any]:
     """What all lines of a journal have in common."""
     import sklearn
     import torch
 
-    from lapt_rules.evaluate.digits import SETTING, TASKS
+    from lapt_rules.evaluate.digits import SETTING, SPLITS, TASKS
 
     return {
         "tasks": list(TASKS),
+        "splits": list(SPLITS),
         "seeds": list(range(seeds)),
         "setting": asdict(SETTING),
         "code": code_checksum(),
@@ -97,9 +84,9 @@ def header(seeds: int) -> dict[str, object]:
 class Journal:
     """A header and the finished architectures, one JSON object a line; a torn last line is cut."""
 
-    def __init__(self, path: Path, head: dict[str, object]) -> None:
+    def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self.path = path
-        self.entries: dict[str, dict[str, object]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith("\n")]
         if len(whole) < len(lines):
@@ -117,30 +104,34 @@ class Journal:
             entry = json.loads(line)
             self.entries[entry["arch"]] = entry
 
-    def add(self, entry: dict[str, object]) -> None:
+    def add(self, entry: dict[str, Any]) -> None:
         self._append(entry)
-        self.entries[str(entry["arch"])] = entry
+        self.entries[entry["arch"]] = entry
 
-    def _append(self, entry: dict[str, object]) -> None:
+    def _append(self, entry: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
 
-def train_one(text: str, tasks: list[str], seeds: list[int]) -> dict[str, object]:
+def train_one(text: str, tasks: list[str], seeds: list[int]) -> dict[str, Any]:
     """Train one architecture, in a worker; the line for the journal."""
     from lapt_rules.evaluate.training import train
 
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     scores = train(load_space("digits").parse(text), tasks, seeds)
     rounded = {
         task: {split: [round(x, 6) for x in values] for split, values in splits.items()}
         for task, splits in scores.items()
     }
-    seconds = round(time.perf_counter() - begin, 2)
-    ended = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"arch": text, "seconds": seconds, "ended": ended, "scores": rounded}
+    return {
+        "arch": text,
+        "seconds": round(time.process_time() - begin_cpu, 2),  # other programs leave it alone
+        "wall": round(time.perf_counter() - begin, 2),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scores": rounded,
+    }
 
 
 def _start_worker() -> None:
@@ -157,7 +148,7 @@ def _start_worker() -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def train_all(journal: Journal, head: dict[str, object], workers: int, limit: int | None) -> None:
+def train_all(journal: Journal, head: dict[str, Any], workers: int, limit: int | None) -> None:
     """Train what the journal lacks, of the first `limit` architectures in their random order."""
     order = [str(architecture) for architecture in representatives(load_space("digits"))]
     random.Random(0).shuffle(order)  # noqa: S311
@@ -174,9 +165,23 @@ def train_all(journal: Journal, head: dict[str, object], workers: int, limit: in
             left = elapsed / number * (len(missing) - number) / 60
             print(
                 f"{done + number:,} of {done + len(missing):,}  {entry['arch']}  "
-                f"{entry['seconds']} s, {left:.0f} min to go",
+                f"{entry['wall']} s, {left:.0f} min to go",
                 flush=True,
             )
+
+
+def pack_all(journal: Journal, head: dict[str, Any], path: Path) -> None:
+    """Write the table from a finished journal."""
+    ended = sorted(entry["ended"] for entry in journal.entries.values())
+    about = {
+        **head,
+        "values": "each model after its last epoch; a search reads `valid`, a report `test`, both "
+        "the mean over the seeds",
+        "finished": ended[-1] if ended else "",
+        "core_hours": round(sum(e["seconds"] for e in journal.entries.values()) / 3600, 2),
+    }
+    pack(path, load_space("digits"), journal.entries, about)
+    print(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def main() -> None:
@@ -185,11 +190,17 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=int, help="train only the first of them")
+    table = Path(__file__).with_name("table.npz")
+    parser.add_argument("--pack", type=Path, nargs="?", const=table, help="write the table here")
     options = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in MALLOC.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **MALLOC})  # noqa: S606
     head = header(options.seeds)
-    train_all(Journal(options.out / "journal.jsonl", head), head, options.workers, options.limit)
+    journal = Journal(options.out / "journal.jsonl", head)
+    if options.pack:
+        pack_all(journal, head, options.pack)
+    else:
+        train_all(journal, head, options.workers, options.limit)
 
 
 if __name__ == "__main__":
