@@ -23,7 +23,6 @@ from lapt_rules.network import isomorphism_key, live_layers
 from lapt_rules.space import Architecture, Space, load_space
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("sklearn")
 
 FOLDER = ROOT / "spaces" / "digits"
 TASKS = ["class", "jigsaw", "segment", "normal", "layout", "denoise"]
@@ -40,6 +39,12 @@ def shipped() -> Path:
     if not path.exists():
         pytest.skip("the table is not packed yet: spaces/digits/make.py --pack")
     return path
+
+
+@pytest.fixture
+def images() -> None:
+    """What is trained needs scikit-learn, for its images."""
+    pytest.importorskip("sklearn")
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +100,7 @@ def test_the_costs_of_the_space_are_those_of_the_network(digits: Space) -> None:
         return {"params": sum(p.numel() for p in model.parameters()), "flops": flops}
 
     operators = {operator.name: operator for operator in digits.operators}
-    empty = costs(digits.parse("0_00_000"))
+    empty = costs(digits.parse("digits-0_00_000"))
     for one in some(digits, 15):
         live = [operators[one.operators[layer]] for layer in live_layers(one)]
         declared = {cost: sum(o.costs[cost] for o in live) for cost in ("params", "flops")}
@@ -119,10 +124,11 @@ def test_side_by_side_the_models_compute_what_each_computes_alone(digits: Space)
         torch.testing.assert_close(alone, single, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("images")
 def test_a_training_is_repeatable_whoever_trains_beside_it(digits: Space) -> None:
     from lapt_rules.evaluate.training import train
 
-    one = digits.parse("1_02_130")
+    one = digits.parse("digits-1_02_130")
     first = train(one, ["class"], [1])
     assert train(one, ["class"], [1]) == first
     beside = train(one, ["class", "layout"], [0, 1])["class"]
@@ -131,6 +137,7 @@ def test_a_training_is_repeatable_whoever_trains_beside_it(digits: Space) -> Non
     }
 
 
+@pytest.mark.usefixtures("images")
 def test_what_a_model_sees_does_not_depend_on_the_architecture_and_differs_by_seed() -> None:
     from lapt_rules.evaluate.digits import TASKS as KNOWN
     from lapt_rules.evaluate.digits import held_out, stream
@@ -181,6 +188,7 @@ def scores(journal: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("images")
 def test_killed_and_started_again_it_ends_with_the_same_values(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole" / "journal.jsonl", tmp_path / "killed" / "journal.jsonl"
     assert made("--out", whole.parent, "--limit", 3).wait() == 0
@@ -295,7 +303,7 @@ def correlation(one: Any, other: Any) -> float:
 def test_the_table_has_every_architecture_on_six_tasks(shipped: Path, digits: Space) -> None:
     facts = about(shipped)
     assert facts["tasks"] == TASKS
-    assert facts["seeds"] == [0, 1, 2]
+    assert len(facts["seeds"]) >= 2
     assert shipped.stat().st_size < 60_000
     for task in TASKS:
         table = load_table(shipped, digits, task)
@@ -310,7 +318,7 @@ def test_the_table_was_made_by_the_code_beside_it(shipped: Path) -> None:
 def test_the_dead_architecture_is_the_worst(shipped: Path, digits: Space) -> None:
     for task in TASKS:
         values = load_table(shipped, digits, task).values
-        assert values[digits.parse("0_00_000").values] == min(values.values())
+        assert values[digits.parse("digits-0_00_000").values] == min(values.values())
 
 
 def test_tasks_are_related_to_different_degrees(shipped: Path, digits: Space) -> None:
@@ -326,14 +334,15 @@ def test_seeds_agree_more_than_the_least_related_tasks(shipped: Path, digits: Sp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("images")
 def test_trained_again_entries_land_within_the_seed_noise(shipped: Path, digits: Space) -> None:
     from lapt_rules.evaluate.training import train
 
-    tables = unpack(shipped, digits)["digits"]
+    tables, seeds = unpack(shipped, digits)["digits"], about(shipped)["seeds"]
     for one in some(digits, 3):
         for task, splits in train(one, TASKS, [0]).items():
             noted = tables[one][task]
-            noise = float(np.std([noted[f"valid{seed}"] for seed in (0, 1, 2)]))
+            noise = float(np.std([noted[f"valid{seed}"] for seed in seeds]))
             assert splits["valid"][0] == pytest.approx(noted["valid0"], abs=max(0.02, 3 * noise))
 
 
