@@ -214,7 +214,7 @@ def test_rank_and_unrank_are_inverse_at_darts_scale(darts: Space) -> None:
 
 
 def test_darts_samples_lie_in_the_set_and_repeat(darts: Space) -> None:
-    text = "space darts principle p require longest(conv in normal) >= 3 and sum(params) <= 30000"
+    text = "space darts principle p require longest(conv in normal) >= 3 and sum(params) <= 1700000"
     subspace = refine(darts, text)
     rows = subspace.sample_rows(20_000, seed=1)
     assert subspace.contains(rows).all()
@@ -230,7 +230,7 @@ principle p
   prefer more longest(conv in normal) weight 0.5
   prefer normal_1a is sep_conv_3x3 weight 1
   prefer reduce_1a is skip_connect when normal_1a is sep_conv_3x3 weight 0.3
-  prefer more sum(params in reduce) weight -0.001
+  prefer more sum(params in reduce) weight -0.00001
 """
     subspace = refine(darts, text)
     best = subspace.best(25)
