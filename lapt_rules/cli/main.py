@@ -25,6 +25,7 @@ VERBS = {
     "diff": "Count what one principle file gains and loses against another.",
     "show": "Show a space: layers, operators, classes, regions, costs, notation.",
     "spaces": "List the spaces that are known.",
+    "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }
 """Every verb and its one line of help; the verb itself is loaded only when it is called."""
 
