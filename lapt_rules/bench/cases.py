@@ -62,11 +62,11 @@ def chosen_cases(names: tuple[str, ...]) -> list[Case]:
 
 
 _TEXT = r'"[^"\n]*"|#[^\n]*'
-_BOUND = re.compile(rf"{_TEXT}|(<=|>=|==|!=|<|>|\bat least)(\s*)(\d+)\b")
+_BOUND = re.compile(rf"{_TEXT}|(<=|>=|<|>|\bat least)(\s*)(\d+)\b")
 
 
 def with_other_numbers(text: str) -> str:
-    """A principle file with every bound changed by one, so that it keeps a little more.
+    """A principle file with every bound moved by one: where none is negated it keeps no less.
 
     >>> with_other_numbers("require count(conv) >= 4 and sum(params) <= 90 # at least 3")
     'require count(conv) >= 3 and sum(params) <= 91 # at least 3'

@@ -12,8 +12,8 @@ from typing import Any
 
 from lapt_rules.bench.cases import Case
 
-START = 20.0
-"""Seconds that a process may take before its first question, beside the limit: imports, files."""
+START = 60.0
+"""Seconds that a process may take to import what it needs and to read the file."""
 
 
 def answers(
@@ -59,11 +59,11 @@ def _from_one_process(
         reader.start()
         complaints.start()
         try:
-            for number in range(len(questions)):
+            for number in range(len(questions) + 1):
                 try:
-                    line = lines.get(timeout=limit if number else limit + START)
+                    line = lines.get(timeout=limit if number else START)
                 except queue.Empty:
-                    yield {"over": limit}
+                    yield {"over": limit if number else START}
                     return
                 if line is None:
                     process.wait()
@@ -71,6 +71,8 @@ def _from_one_process(
                     yield {"error": errors[-1].strip() if errors else "ended without a word"}
                     return
                 answer: dict[str, Any] = json.loads(line)
+                if "ready" in answer:
+                    continue
                 yield answer
                 if "error" in answer:
                     return

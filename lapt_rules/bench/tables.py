@@ -108,7 +108,7 @@ def duration(seconds: float | None) -> str:
 
 def rate(per_second: float | None) -> str:
     """
-    >>> rate(4_560_000), rate(6_400), rate(33.3), rate(0.4)
+    >>> rate(4_600_000), rate(6_400), rate(33.3), rate(0.4)
     ('4.6 M/s', '6.4 k/s', '33 /s', '0.4 /s')
     """
     if per_second is None:

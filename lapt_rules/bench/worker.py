@@ -1,8 +1,8 @@
 """One peer in a process of its own: reads a task from stdin, writes an answer a line to stdout.
 
-A task names the peer, the space, the principle file and the questions. Each line is a JSON object
-with a question and what was measured; whatever is not measured yet when the process is ended, its
-parent knows to be over the limit.
+A task names the peer, the space, the principle file and the questions. The first line says that all
+is read and imported; each further one is a JSON object with a question and what was measured.
+Whatever is not measured when the process is ended, its parent knows to be over the limit.
 """
 
 from __future__ import annotations
@@ -177,6 +177,7 @@ def main() -> None:
     case = Case(task["case"], Path(task["space"]), Path(task["file"]))
     try:
         asked = Task(task["peer"], case, task["quick"])
+        print(json.dumps({"ready": task["peer"]}), flush=True)
         for question in task["questions"]:
             measured = asked.ask(question)
             measured |= {"question": question, "peak": peak_memory()}

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
 
 from lapt_rules.bench.drawing import groups
 from lapt_rules.bench.peers.peer import About, Peer
@@ -22,6 +21,8 @@ class ConfigSpaceRejection(Peer):
     about = About("ConfigSpace", ("samples",))
 
     def sampler(self) -> Callable[[int], Rows]:
+        from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
+
         together = groups(self.space)
         names = [f"g{number:03}" for number in range(len(together))]
         configurations = ConfigurationSpace(seed=0)

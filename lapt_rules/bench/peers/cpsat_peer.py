@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ortools.sat.python import cp_model
-
 from lapt_rules.bench.circuit import Circuit
 from lapt_rules.bench.clauses import Clauses
 from lapt_rules.bench.peers.peer import About, Peer
@@ -18,7 +16,10 @@ class _Model(Clauses):
     its opposite by the negated condition."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
+        from ortools.sat.python import cp_model
+
         self.model = cp_model.CpModel()
+        self._weighted_sum = cp_model.LinearExpr.weighted_sum
         self._of: list[Any] = []  # OR-Tools has no one type for a literal and its opposite
         super().__init__(sizes)
         self.values = [self.model.new_int_var(0, size - 1, "") for size in sizes]
@@ -44,7 +45,7 @@ class _Model(Clauses):
         key = (1, bound, *(number for term in terms for number in term))
         if key not in self._known:
             node = self.new()
-            total = cp_model.LinearExpr.weighted_sum(
+            total = self._weighted_sum(
                 [self._literal(number) for _, number in terms], [weight for weight, _ in terms]
             )
             self.model.add(total >= bound).only_enforce_if(self._literal(node))
@@ -53,23 +54,12 @@ class _Model(Clauses):
         return self._known[key]
 
 
-class _Listing(cp_model.CpSolverSolutionCallback):  # type: ignore[misc, unused-ignore]
-    def __init__(self, values: Sequence[cp_model.IntVar], number: int | None) -> None:
-        super().__init__()
-        self._values = values
-        self._number = number
-        self.found: list[list[int]] = []
-
-    def on_solution_callback(self) -> None:
-        self.found.append([self.value(value) for value in self._values])
-        if len(self.found) == self._number:
-            self.stop_search()
-
-
 class CpSat(Peer):
     about = About("CP-SAT", ("count", "first"), counts_by_listing=True)
 
     def lister(self) -> Callable[[int | None], Sequence[Sequence[int]]]:
+        from ortools.sat.python import cp_model
+
         model = _Model([len(variable.values) for variable in self.space.variables])
         circuit = Circuit(self.space, model)
         model.require(circuit.lower(invariants(self.space)))
@@ -80,8 +70,19 @@ class CpSat(Peer):
         solver.parameters.num_workers = 1  # listing all is done by one worker alone
         solver.parameters.linearization_level = 0  # without an objective relaxations only cost
 
+        class Listing(cp_model.CpSolverSolutionCallback):  # type: ignore[misc, unused-ignore]
+            def __init__(self, number: int | None) -> None:
+                super().__init__()
+                self.number = number
+                self.found: list[list[int]] = []
+
+            def on_solution_callback(self) -> None:
+                self.found.append([self.value(value) for value in model.values])
+                if len(self.found) == self.number:
+                    self.stop_search()
+
         def listed(number: int | None) -> list[list[int]]:
-            listing = _Listing(model.values, number)
+            listing = Listing(number)
             solver.solve(model.model, listing)
             return listing.found
 

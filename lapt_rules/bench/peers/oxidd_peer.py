@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from oxidd.bdd import BDDFunction, BDDManager
 
 from lapt_rules.bench.bits import Bits
 from lapt_rules.bench.circuit import Circuit
@@ -18,40 +18,42 @@ NODES = 1 << 22
 CACHED = 1 << 20
 
 
-class _Oxidd(Bits[BDDFunction]):
+class _Oxidd(Bits[Any]):
     def __init__(self, sizes: Sequence[int]) -> None:
+        from oxidd.bdd import BDDManager
+
         super().__init__(sizes)
         self.manager = BDDManager(NODES, CACHED, 1)
         self.manager.add_vars(self.bits)
         self.true, self.false = self.manager.true(), self.manager.false()
         self._bits = [self.manager.var(bit) for bit in range(self.bits)]
 
-    def bit(self, number: int) -> BDDFunction:
+    def bit(self, number: int) -> Any:
         return self._bits[number]
 
-    def negation(self, node: BDDFunction) -> BDDFunction:
+    def negation(self, node: Any) -> Any:
         return ~node
 
-    def conjunction(self, nodes: Sequence[BDDFunction]) -> BDDFunction:
+    def conjunction(self, nodes: Sequence[Any]) -> Any:
         result = self.true
         for node in nodes:
             result = result & node
         return result
 
-    def disjunction(self, nodes: Sequence[BDDFunction]) -> BDDFunction:
+    def disjunction(self, nodes: Sequence[Any]) -> Any:
         result = self.false
         for node in nodes:
             result = result | node
         return result
 
-    def either(self, condition: BDDFunction, yes: BDDFunction, no: BDDFunction) -> BDDFunction:
+    def either(self, condition: Any, yes: Any, no: Any) -> Any:
         return condition.ite(yes, no)
 
 
 class Oxidd(Peer):
     about = About("oxidd", ("count", "first", "members"))
 
-    def _build(self) -> tuple[_Oxidd, BDDFunction]:
+    def _build(self) -> tuple[_Oxidd, Any]:
         algebra = _Oxidd([len(variable.values) for variable in self.space.variables])
         circuit = Circuit(self.space, algebra)
         kept = algebra.well_coded() & circuit.lower(invariants(self.space))
@@ -66,7 +68,7 @@ class Oxidd(Peer):
     def lister(self) -> Callable[[int | None], Sequence[Sequence[int]]]:
         algebra, kept = self._build()
 
-        def children(node: BDDFunction) -> tuple[int, BDDFunction, BDDFunction]:
+        def children(node: Any) -> tuple[int, Any, Any]:
             level = node.node_level()
             cofactors = node.cofactors()
             assert level is not None
@@ -87,5 +89,5 @@ class Oxidd(Peer):
         return lambda rows: np.array([holds(row) for row in rows.tolist()])
 
 
-def _itself(node: BDDFunction) -> BDDFunction:
+def _itself(node: Any) -> Any:
     return node

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pysat.solvers import Solver
-
 from lapt_rules.bench.circuit import Circuit
 from lapt_rules.bench.clauses import Clauses
 from lapt_rules.bench.peers.peer import About, Peer
@@ -20,6 +18,8 @@ class Sat(Peer):
     about = About("CaDiCaL", ("count", "first"), counts_by_listing=True)
 
     def lister(self) -> Callable[[int | None], Sequence[Sequence[int]]]:
+        from pysat.solvers import Solver
+
         problem = Clauses([len(variable.values) for variable in self.space.variables])
         circuit = Circuit(self.space, problem)
         problem.require(circuit.lower(invariants(self.space)))
