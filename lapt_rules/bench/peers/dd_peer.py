@@ -15,12 +15,12 @@ import numpy as np
 
 from lapt_rules.bench.bits import Bits
 from lapt_rules.bench.circuit import Circuit
+from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import About, Peer
 from lapt_rules.bench.walks import Counted, Stepping, listed
 from lapt_rules.logic.arrays import Mask, Rows
 from lapt_rules.logic.binding import invariants
 from lapt_rules.space import Architecture
-from lapt_rules.subspace import moves
 
 MEMORY = 4 << 30
 
@@ -105,6 +105,6 @@ class Dd(Peer):
         counted = Counted(self._build())
         return lambda rows: np.array([counted.holds(row) for row in rows.tolist()])
 
-    def neighbourhood(self) -> Callable[[Architecture], int]:
-        counted = Counted(self._build())
-        return lambda one: sum(counted.holds(row) for row in moves(one).tolist())
+    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+        members = self.membership()
+        return lambda architectures: [len(rows) for rows in kept_moves(architectures, members)]

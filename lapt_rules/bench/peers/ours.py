@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import QUESTIONS, About, Peer
 from lapt_rules.logic.arrays import Arrays, Mask, Rows
 from lapt_rules.space import Architecture
@@ -33,9 +34,13 @@ class Engine(Peer):
     def membership(self) -> Callable[[Rows], Mask]:
         return self.subspace().contains
 
-    def neighbourhood(self) -> Callable[[Architecture], int]:
+    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
         subspace = self.subspace()
-        return lambda architecture: len(subspace.neighbours(architecture))
+
+        def neighbours(architectures: Sequence[Architecture]) -> list[int]:
+            return [len(rows) for rows in kept_moves(architectures, subspace.contains)]
+
+        return neighbours
 
     def explainer(self) -> Callable[[Rows], Sequence[Sequence[str]]]:
         """In a batch: each principle is evaluated on all rows at once."""

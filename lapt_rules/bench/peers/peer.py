@@ -76,8 +76,8 @@ class Peer:
         """What says of each row whether it is kept, once all is built."""
         raise NotImplementedError
 
-    def neighbourhood(self) -> Callable[[Architecture], int]:
-        """What lists the members one move away and gives their number, once all is built."""
+    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+        """What lists the members one move away from each and tells how many they are."""
         raise NotImplementedError
 
     def explainer(self) -> Callable[[Rows], Sequence[Sequence[str]]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import z3
 
+from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import About, Peer
 from lapt_rules.bench.peers.z3_problem import state
 from lapt_rules.logic.arrays import Mask, Rows
 from lapt_rules.space import Architecture
-from lapt_rules.subspace import moves
 
 
 class Z3Cubes(Peer):
@@ -44,20 +43,16 @@ class Z3Cubes(Peer):
 
         return listed
 
-    def _holds(self) -> Callable[[Sequence[int]], bool]:
+    def membership(self) -> Callable[[Rows], Mask]:
         solver = z3.SimpleSolver()
         takes = state(self.principles, solver)
 
         def holds(row: Sequence[int]) -> bool:
-            chosen: list[Any] = [values[v] for values, v in zip(takes, row, strict=True)]
+            chosen = [values[value] for values, value in zip(takes, row, strict=True)]
             return bool(solver.check(*chosen) == z3.sat)
 
-        return holds
-
-    def membership(self) -> Callable[[Rows], Mask]:
-        holds = self._holds()
         return lambda rows: np.array([holds(row) for row in rows.tolist()])
 
-    def neighbourhood(self) -> Callable[[Architecture], int]:
-        holds = self._holds()
-        return lambda architecture: sum(holds(row) for row in moves(architecture).tolist())
+    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+        members = self.membership()
+        return lambda architectures: [len(rows) for rows in kept_moves(architectures, members)]
