@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lapt_rules.analysis import Analysis, refine
     from lapt_rules.audit.diff import difference
     from lapt_rules.audit.explain import Explanation, explain
     from lapt_rules.authors.author import Author, Brief
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lapt_rules.authors.miner import Miner
     from lapt_rules.errors import LaptError
     from lapt_rules.evaluate.evaluator import Archive, Evaluator
+    from lapt_rules.evaluate.model import build, derive_costs
     from lapt_rules.evaluate.table import TargetTable, load_table, table_from_api
     from lapt_rules.gate import examine
     from lapt_rules.language.parser import parse, parse_file
@@ -39,11 +41,12 @@ if TYPE_CHECKING:
         Trial,
     )
     from lapt_rules.space import Architecture, Settings, Space, load_space
-    from lapt_rules.subspace import Subspace, refine, whole
+    from lapt_rules.subspace import Subspace, whole
     from lapt_rules.transfer import Result
     from lapt_rules.transfer import transfer as run
 
 _HOME = {
+    "Analysis": "analysis",
     "Architecture": "space",
     "Archive": "evaluate.evaluator",
     "Author": "authors.author",
@@ -65,6 +68,8 @@ _HOME = {
     "TargetTable": "evaluate.table",
     "Trial": "search",
     "bind": "logic.binding",
+    "build": "evaluate.model",
+    "derive_costs": "evaluate.model",
     "difference": "audit.diff",
     "examine": "gate",
     "explain": "audit.explain",
@@ -75,7 +80,7 @@ _HOME = {
     "parse": "language.parser",
     "parse_file": "language.parser",
     "print_file": "language.printer",
-    "refine": "subspace",
+    "refine": "analysis",
     "run": "transfer",
     "table_from_api": "evaluate.table",
     "whole": "subspace",

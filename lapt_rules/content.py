@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lapt_rules.errors import SpaceError, did_you_mean, listed
+from lapt_rules.errors import ModelError, SpaceError, did_you_mean, listed
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -54,6 +54,21 @@ def space_folder(name: str) -> Path:
         if near
         else f"use one of {listed(known)}, or put your own in ./spaces/{name}/space.toml "
         "(or under a folder named in LAPT_PATH)",
+    )
+
+
+def model_file(name: str) -> Path:
+    """The file `models/NAME.py` that holds the network of the space `name`.
+
+    Raises ModelError where there is none.
+    """
+    for root in roots():
+        file = root / "models" / f"{name}.py"
+        if file.is_file():
+            return file
+    raise ModelError(
+        f"there is no network for the space `{name}`",
+        f"write ./models/{name}.py (or under a folder named in LAPT_PATH); see models/README.md",
     )
 
 

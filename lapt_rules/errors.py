@@ -44,6 +44,10 @@ class TableError(LaptError):
     """A benchmark table that cannot be read, or lacks what is asked of it."""
 
 
+class ModelError(LaptError):
+    """A `models/NAME.py` that is not there, or does not build the networks of its space."""
+
+
 class LimitError(LaptError):
     """A stated limit was reached: time, size or memory."""
 
@@ -67,7 +71,9 @@ class ConflictError(LaptError):
 
     def __init__(self, message: str, conflict: Sequence[str]) -> None:
         self.conflict = tuple(conflict)
-        super().__init__(message, "drop or weaken one of them; `lapt check` shows what each keeps")
+        super().__init__(
+            message, "drop or weaken one of them; `lapt check` finds the smallest repair"
+        )
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

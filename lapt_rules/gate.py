@@ -7,9 +7,11 @@ What fails is told with place and fix; what passes is told what it does, exactly
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from lapt_rules.errors import ConflictError, LimitError, PrincipleError, SpaceError
+from lapt_rules.analysis import Analysis, Effect
+from lapt_rules.errors import LimitError, PrincipleError, SpaceError, listed
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.language.diagnostics import Diagnostic, Severity, Source
 from lapt_rules.language.parser import parse_tolerant
@@ -19,34 +21,30 @@ from lapt_rules.logic.formula import Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space, load_space
-from lapt_rules.subspace import Subspace, alone_and_margin, implied_by, refine, whole
+from lapt_rules.subspace import Subspace, whole
+
+MOST_CONFLICTS = 5
+"""How many minimal conflicts are told."""
 
 MOST_EXPLAINED = 16
 """For how many redundant principles it is worked out which others imply them."""
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What one principle does: architectures it keeps alone, and rejects beyond all the others.
-
-    `archive` is how many members of the archive it keeps; None without an archive.
-    """
-
-    principle: str
-    alone: int
-    margin: int
-    archive: int | None
-
-
-@dataclass(frozen=True)
 class Report:
-    """What the gate found. `admitted` says whether a search may start from these principles."""
+    """What the gate found. `admitted` says whether a search may start from these principles.
+
+    For a set that keeps nothing: its minimal `conflicts`, `MOST_CONFLICTS` of them at most, and the
+    fewest principles to drop for a `repair`; None where that could not be told in time.
+    """
 
     diagnostics: tuple[Diagnostic, ...]
     principles: PrincipleSet | None = None
     subspace: Subspace | None = field(default=None, repr=False)
     total: int = 0
     effects: tuple[Effect, ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = ()
+    repair: tuple[str, ...] | None = None
     archive_kept: int | None = None
     archive_size: int | None = None
 
@@ -105,31 +103,44 @@ def admit(
     `least_support` is the share of the archive that the file must keep, `population` the least
     number of architectures that it must keep. A file for `space any` needs `space`.
     """
+    return _admit(text, path, space, archive, least_support, population)[0]
+
+
+def _admit(
+    text: str,
+    path: str,
+    space: Space | None,
+    archive: Archive | None,
+    least_support: float,
+    population: int,
+) -> tuple[Report, Analysis | None]:
+    """What the gate found and, where the principles keep something, what else they may be asked."""
     file, found = parse_tolerant(text, path)
     if file is None:
-        return Report(tuple(found))
+        return Report(tuple(found)), None
     try:
         space = space_of(file, space)
     except PrincipleError as error:
-        return Report((*found, *error.diagnostics))
+        return Report((*found, *error.diagnostics)), None
     principles, errors = bind_tolerant(file, space)
     diagnostics = [*found, *errors, *principles.warnings]
     if found or errors:
         diagnostics.sort(key=lambda d: (d.span.line, d.span.column))
-        return Report(tuple(diagnostics), principles)
+        return Report(tuple(diagnostics), principles), None
     try:
-        subspace = refine(space, principles)
-    except ConflictError as error:
-        return Report((*diagnostics, *_conflicts(principles, error)), principles)
+        analysis = Analysis(principles)
+        subspace = analysis.subspace
     except LimitError as error:
-        return Report((*diagnostics, *_reasoned(principles, error)), principles)
+        return _reasoned(Report(tuple(diagnostics), principles), principles, error), None
+    if not subspace.count():
+        report = Report(tuple(diagnostics), principles)
+        return _clashing(report, principles, analysis.conflict()), None
     report = Report(tuple(diagnostics), principles, subspace, whole(space).count())
     if archive is not None:
         kept = sum(member in subspace for member in archive.architectures)
         report = replace(report, archive_kept=kept, archive_size=len(archive))
-    return replace(
-        report, diagnostics=(*diagnostics, *_too_little(report, least_support, population))
-    )
+    little = _too_little(report, least_support, population)
+    return replace(report, diagnostics=(*diagnostics, *little)), analysis
 
 
 def examine(
@@ -141,17 +152,16 @@ def examine(
     population: int = 0,
 ) -> Report:
     """The same as `admit`, and what each principle does; warns of those that do nothing."""
-    report = admit(text, path, space, archive, least_support, population)
-    if report.principles is None or report.subspace is None:
+    report, analysis = _admit(text, path, space, archive, least_support, population)
+    if analysis is None:
         return report
-    principles = report.principles.principles
-    measured = alone_and_margin(report.principles.space, [p.keeps for p in principles])
-    effects = tuple(
-        Effect(principle.name, alone, margin, _kept(principle.keeps, archive))
-        for principle, (alone, margin) in zip(principles, measured, strict=True)
-    )
-    idle = _idle(report.principles, effects, report.total)
-    return replace(report, effects=effects, diagnostics=(*report.diagnostics, *idle))
+    principles = analysis.principles.principles
+    effects = analysis.effects()
+    if archive is not None:
+        kept = [_kept(principle.keeps, archive) for principle in principles]
+        effects = [replace(e, archive=n) for e, n in zip(effects, kept, strict=True)]
+    idle = _idle(analysis, effects, report.total)
+    return replace(report, effects=tuple(effects), diagnostics=(*report.diagnostics, *idle))
 
 
 def _too_little(report: Report, least_support: float, population: int) -> list[Diagnostic]:
@@ -170,30 +180,47 @@ def _too_little(report: Report, least_support: float, population: int) -> list[D
     return found
 
 
-def _kept(keeps: Formula, archive: Archive | None) -> int | None:
-    if archive is None:
-        return None
+def _kept(keeps: Formula, archive: Archive) -> int:
     return sum(Plain(a.space, a.values).holds(keeps) for a in archive.architectures)
 
 
-def _conflicts(principles: PrincipleSet, error: ConflictError) -> list[Diagnostic]:
-    """One diagnostic at each principle of the minimal conflict."""
-    clashing = [p for p in principles.principles if p.name in error.conflict]
+def _clashing(report: Report, principles: PrincipleSet, known: Sequence[Principle]) -> Report:
+    """The report on principles that keep nothing; `known` is one minimal conflict.
+
+    Each conflict is told at the last of its principles, where the file went wrong.
+    """
+    from lapt_rules.logic.smt import Reasoner
+
+    reasoner = Reasoner(principles)
+    conflicts = [conflict.principles for conflict in reasoner.conflicts(MOST_CONFLICTS)]
+    repair = reasoner.repair()
+    names = tuple(p.name for p in repair) if repair is not None else None
+    fix = "drop or weaken one of them"
+    if names is not None:
+        fix = f"the smallest repair: drop {listed(names)}, or weaken what it says"
     found = []
-    for principle in clashing:
-        others = ", ".join(f"`{p.name}`" for p in clashing if p is not principle)
-        message = (
-            f"`{principle.name}` conflicts with {others}: together they keep nothing"
-            if others
-            else f"no architecture satisfies `{principle.name}`"
-        )
-        fix = error.fix if others else "weaken it: no architecture can satisfy it"
-        found.append(_at(principle, principles, "conflict", message, fix))
-    return found or [Diagnostic("conflict", error.message, principles.source, fix=error.fix)]
+    for conflict in conflicts or [tuple(known)]:
+        if not conflict:
+            empty = f"the invariants of {principles.space.name} keep nothing at all"
+            found.append(Diagnostic("conflict", empty, principles.source))
+            continue
+        *others, last = conflict
+        lines = [f"`{p.name}` (line {p.syntax.name.span.line})" for p in others]
+        message = f"no architecture satisfies `{last.name}`"
+        if others:
+            message = f"`{last.name}` conflicts with {', '.join(lines)}: together they keep nothing"
+        found.append(_at(last, principles, "conflict", message, fix))
+    return replace(
+        report,
+        diagnostics=(*report.diagnostics, *found),
+        conflicts=tuple(tuple(p.name for p in conflict) for conflict in conflicts),
+        repair=names,
+    )
 
 
-def _idle(principles: PrincipleSet, effects: tuple[Effect, ...], total: int) -> list[Diagnostic]:
+def _idle(analysis: Analysis, effects: Sequence[Effect], total: int) -> list[Diagnostic]:
     """Warnings for principles that reject nothing, alone or beyond the others."""
+    principles = analysis.principles
     found = []
     implied = 0
     for principle, effect in zip(principles.principles, effects, strict=True):
@@ -207,11 +234,7 @@ def _idle(principles: PrincipleSet, effects: tuple[Effect, ...], total: int) -> 
         implied += 1
         by = "the others"
         if implied <= MOST_EXPLAINED:
-            others = [p for p in principles.principles if p is not principle and p.clauses]
-            chosen = implied_by(
-                principles.space, principle.keeps, [other.keeps for other in others]
-            )
-            by = ", ".join(f"`{others[index].name}`" for index in chosen)
+            by = ", ".join(f"`{other.name}`" for other in analysis.implied_by(principle))
         found.append(_redundant(principle, principles, by))
     return found
 
@@ -222,7 +245,7 @@ def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagn
     return _at(principle, principles, "redundant", message, fix, "warning")
 
 
-def _reasoned(principles: PrincipleSet, limit: LimitError) -> list[Diagnostic]:
+def _reasoned(report: Report, principles: PrincipleSet, limit: LimitError) -> Report:
     """What Z3 can say of a set that cannot be compiled: it may not know, and then says so."""
     from lapt_rules.logic.smt import Answer, Reasoner
 
@@ -230,9 +253,8 @@ def _reasoned(principles: PrincipleSet, limit: LimitError) -> list[Diagnostic]:
     source = principles.source
     answer = reasoner.satisfiable()
     if answer is Answer.NO:
-        conflict = reasoner.conflict()
-        names = [principle.name for principle in conflict.principles] if conflict else []
-        return _conflicts(principles, ConflictError("these principles keep nothing", names))
+        known = reasoner.conflict()
+        return _clashing(report, principles, known.principles if known else ())
     found = [Diagnostic("limit", limit.message, source, fix=limit.fix, severity="warning")]
     unknown = "Z3 could not decide in time whether "
     if answer is Answer.UNKNOWN:
@@ -246,7 +268,7 @@ def _reasoned(principles: PrincipleSet, limit: LimitError) -> list[Diagnostic]:
         elif redundancy.answer is Answer.UNKNOWN:
             message = unknown + f"`{principle.name}` is redundant"
             found.append(_at(principle, principles, "unknown", message, limit.fix, "warning"))
-    return found
+    return replace(report, diagnostics=(*report.diagnostics, *found))
 
 
 def _at(

@@ -268,7 +268,7 @@ class Space:
 
     def refine(self, principles: File | str) -> Subspace:
         """The exact set that principles keep: see `lapt_rules.subspace.refine`."""
-        from lapt_rules.subspace import refine
+        from lapt_rules.analysis import refine
 
         return refine(self, principles)
 

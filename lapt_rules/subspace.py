@@ -11,18 +11,15 @@ import numpy.typing as npt
 
 from lapt_rules.errors import (
     ArchitectureError,
-    ConflictError,
     LimitError,
     RunError,
-    SpaceError,
 )
-from lapt_rules.language.syntax import File
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
-from lapt_rules.logic.binding import bind, invariants
+from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Budget, Diagram, intersection
+from lapt_rules.logic.diagram import Diagram, intersection
 from lapt_rules.logic.formula import TRUE, Formula
-from lapt_rules.logic.principles import Preference, PrincipleSet
+from lapt_rules.logic.principles import Preference
 from lapt_rules.logic.ranking import Ranking
 from lapt_rules.logic.sampling import Sampler
 from lapt_rules.logic.scoring import Score
@@ -31,71 +28,6 @@ from lapt_rules.space import Architecture, Space
 
 MAX_LISTED = 1_000_000
 """The largest set whose architectures are listed one by one."""
-
-
-def refine(space: Space, principles: File | str | PrincipleSet) -> Subspace:
-    """The exact set that `principles` keep in `space`.
-
-    Raises PrincipleError where they do not parse or bind, and ConflictError, with a minimal set
-    of principles that clash, where they keep nothing.
-
-    >>> from lapt_rules.space import load_space
-    >>> refine(load_space("nas201"), "space nas201 principle p require layer0 is conv").count()
-    6250
-    """
-    bound = principles if isinstance(principles, PrincipleSet) else bind(principles, space)
-    if bound.space is not space:
-        raise SpaceError(f"these principles are bound to {bound.space.name}, not to {space.name}")
-    subspace = Subspace(space, bound.keeps, bound.preferences)
-    if subspace.count() == 0:
-        raise _conflict_error(bound)
-    return subspace
-
-
-def _conflict_error(principles: PrincipleSet) -> ConflictError:
-    """Why a set of principles keeps nothing: a minimal set of them that clash."""
-    compiler = Compiler(principles.space)
-    sets = [compiler.compile(principle.keeps) for principle in principles.principles]
-    core = _minimal_core(_well_formed(principles.space), sets, compiler.budget)
-    names = [principles.principles[index].name for index in core]
-    if not names:
-        invariants_of = f"the invariants of {principles.space.name} keep nothing at all"
-        return ConflictError(invariants_of, names)
-    together = "all of these principles together" if len(names) > 1 else "this principle"
-    lines = {p.name: p.syntax.name.span.line for p in principles.principles}
-    places = ", ".join(f"`{name}` ({principles.file.path}:{lines[name]})" for name in names)
-    return ConflictError(f"no architecture satisfies {together}: {places}", names)
-
-
-def implied_by(space: Space, formula: Formula, others: Sequence[Formula]) -> list[int]:
-    """A minimal choice of `others`, by index, that together imply `formula` on the space.
-
-    Meant for a formula that all the others imply; see `alone_and_margin`.
-    """
-    compiler = Compiler(space)
-    violated = intersection(
-        [_well_formed(space), compiler.compile(formula).complement()], compiler.budget
-    )
-    sets = [compiler.compile(other) for other in others]
-    return _minimal_core(violated, sets, compiler.budget)
-
-
-def _minimal_core(base: Diagram, sets: Sequence[Diagram], budget: Budget) -> list[int]:
-    """A minimal choice of sets, by index, whose intersection with `base` is empty.
-
-    Each set in turn is dropped if those needed so far and those still to come do without it.
-    """
-    after = [base]  # the intersection of base and the sets from each index on
-    for one in reversed(sets):
-        after.append(intersection([after[-1], one], budget))
-    after.reverse()
-    needed = base
-    core = []
-    for index, one in enumerate(sets):
-        if not intersection([needed, after[index + 1]], budget).is_empty:
-            core.append(index)
-            needed = intersection([needed, one], budget)
-    return core
 
 
 def whole(space: Space) -> Subspace:
@@ -107,18 +39,23 @@ class Subspace:
     """The architectures of a space for which the formula `keeps` holds; it may be empty.
 
     They stand in the order of their variables' values: the first variable of the space varies
-    slowest. `preferences` score them. Raises LimitError for a formula that cannot be compiled
-    within the limits of `lapt_rules.logic.diagram`.
+    slowest. `preferences` score them. `compiler` may have compiled parts of the formula already.
+    Raises LimitError for a formula that cannot be compiled within the limits of
+    `lapt_rules.logic.diagram`.
     """
 
     def __init__(
-        self, space: Space, keeps: Formula, preferences: Sequence[Preference] = ()
+        self,
+        space: Space,
+        keeps: Formula,
+        preferences: Sequence[Preference] = (),
+        compiler: Compiler | None = None,
     ) -> None:
         self.space = space
         self.keeps = keeps
         self.preferences = tuple(preferences)
-        self._compiler = Compiler(space)
-        parts = [_well_formed(space), self._compiler.compile(keeps)]
+        self._compiler = compiler or Compiler(space)
+        parts = [well_formed(space), self._compiler.compile(keeps)]
         self._diagram = intersection(parts, self._compiler.budget).spread()
 
     def __repr__(self) -> str:
@@ -247,27 +184,6 @@ class Subspace:
         return Architecture(self.space, tuple(row.tolist()))
 
 
-def alone_and_margin(space: Space, parts: Sequence[Formula]) -> list[tuple[int, int]]:
-    """For each formula: how many architectures it keeps alone, and how many only it rejects.
-
-    The second is its margin: what the conjunction of all the others keeps and this one does not.
-    """
-    compiler = Compiler(space)
-    sets = [compiler.compile(part) for part in parts]
-    before = [_well_formed(space)]  # the intersection of all parts before each one
-    for one in sets:
-        before.append(intersection([before[-1], one], compiler.budget))
-    found = []
-    after = _well_formed(space)
-    total = before[-1].count()
-    for index in reversed(range(len(sets))):
-        alone = intersection([before[0], sets[index]], compiler.budget).count()
-        others = intersection([before[index], after], compiler.budget).count()
-        found.append((alone, others - total))
-        after = intersection([after, sets[index]], compiler.budget)
-    return found[::-1]
-
-
 def moves(architecture: Architecture) -> Rows:
     """Everything one move away: another operator on one layer, or another source of one layer.
 
@@ -296,6 +212,6 @@ def moves(architecture: Architecture) -> Rows:
 
 
 @cache
-def _well_formed(space: Space) -> Diagram:
-    """All architectures of a space."""
+def well_formed(space: Space) -> Diagram:
+    """All architectures of a space: the rows of values that its own invariants allow."""
     return Compiler(space).compile(invariants(space))

@@ -180,6 +180,18 @@ def test_why(good: Path) -> None:
     assert lapt("why", good, kept).returncode == 0
 
 
+def test_why_of_many_reads_them_from_a_pipe(good: Path) -> None:
+    listed = lapt("sample", good, "-n", "5").stdout
+    assert lapt("why", good, "-", stdin=listed).returncode == 0
+    wrong = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    found = lapt("why", good, "-", stdin=f"{listed}\n{wrong}\n")
+    assert found.returncode == 1
+    assert f"{wrong}  rejected by convolve, deep\n5 of 6 architectures kept" in found.stdout
+    value = json.loads(lapt("why", good, "-", "--json", stdin=wrong).stdout)
+    assert value["rejected"] == 1
+    assert value["architectures"][0]["rejected_by"] == ["convolve", "deep"]
+
+
 def test_diff(good: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.lapt"
     other.write_text(GOOD.replace("layer0 is conv", "layer0 is nor_conv_3x3"))
@@ -223,7 +235,7 @@ def test_check(good: Path, tables: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.lapt"
     bad.write_text("space nas201 principle p require connected principle q forbid connected")
     assert lapt("check", bad).returncode == 1
-    assert "`p` conflicts with `q`" in lapt("check", bad).stderr
+    assert "`q` conflicts with `p` (line 1)" in lapt("check", bad).stderr
 
 
 def test_show_and_spaces() -> None:
@@ -239,6 +251,20 @@ def test_show_and_spaces() -> None:
         "trans101",
         "darts",
     }
+
+
+def test_show_of_a_file_tells_what_it_does(good: Path) -> None:
+    shown = lapt("show", good).stdout
+    assert "the input is worth a look" in shown
+    assert "    require layer0 is conv" in shown
+    assert "rejects alone of all" in shown
+    assert "gone" in shown
+    value, checked = answer("show", good), answer("check", good)
+    assert value["count"] == checked["count"]
+    assert [p["margin"] for p in value["principles"]] == [
+        p["margin"] for p in checked["principles"]
+    ]
+    assert value["layers"] == answer("count", good, "--layers")["layers"]
 
 
 # --------------------------------------------------------------------------------------------- fmt
@@ -455,3 +481,40 @@ def test_a_closed_pipe_ends_quietly(good: Path) -> None:
     command = f"{sys.executable} -m lapt_rules list {good} | head -1"
     found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
     assert "Traceback" not in found.stderr
+
+
+# ----------------------------------------------------------------------------------------- costs
+
+
+def test_costs_of_the_network_against_those_of_the_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    found = lapt("costs", "nas201", "--check")
+    assert found.returncode == 0
+    assert "73,306 parameters" in found.stdout
+    assert found.stdout.endswith("space.toml says the same\n")
+
+    folder = tmp_path / "spaces" / "nas201"
+    folder.mkdir(parents=True)
+    text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
+    (folder / "space.toml").write_text(text.replace("params = 28_000", "params = 28_001"))
+    monkeypatch.setenv("LAPT_PATH", str(tmp_path))
+    found = lapt("costs", "nas201", "--check", "--json")
+    assert found.returncode == 1
+    wrong = json.loads(found.stdout)["disagreements"]
+    assert [one["layer"] for one in wrong] == [f"layer{i}" for i in range(6)]
+    assert {(one["operator"], one["declared"], one["derived"]) for one in wrong} == {
+        ("nor_conv_1x1", 28_001, 28_000)
+    }
+    assert "space.toml says params 28,001" in lapt("costs", "nas201").stdout
+
+
+def test_costs_of_a_space_without_a_network(tmp_path: Path) -> None:
+    folder = tmp_path / "spaces" / "mine"
+    folder.mkdir(parents=True)
+    text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
+    (folder / "space.toml").write_text(text.replace('name = "nas201"', 'name = "mine"'))
+    found = lapt("costs", "mine", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "models/mine.py" in found.stderr

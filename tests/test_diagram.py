@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from trees import principle_files
+from trees import examples, one_cell_darts, principle_files
 
 from lapt_rules.errors import LimitError
 from lapt_rules.logic import compiling
@@ -24,30 +23,6 @@ from lapt_rules.space import Space, load_space
 TRANS101, DARTS = load_space("trans101"), load_space("darts")
 
 
-def one_cell_darts() -> Space:
-    """The first two stages of DARTS' normal cell: 2 x 3 source pairs, 8^4 operators, all listed."""
-    layers = DARTS.layers[:4]
-    cell = replace(
-        DARTS.cells[0],
-        nodes=("input0", "input1", "stage1", "stage2"),
-        outputs=("stage1", "stage2"),
-    )
-    kept = [
-        part
-        for part in DARTS.invariants.split("principle ")
-        if part[:8] in ("normal_1", "normal_2")
-    ]
-    return replace(
-        DARTS,
-        cells=(cell,),
-        layers=layers,
-        regions={"all": (0, 1, 2, 3), "early": (0, 1), "late": (2, 3)},
-        unordered=((0, 1), (2, 3)),
-        notations=(),
-        invariants="".join(f"principle {part}" for part in kept),
-    )
-
-
 ONE_CELL = one_cell_darts()
 
 
@@ -60,7 +35,7 @@ def by_transitions(space: Space, formula: Formula, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("space", [TRANS101, ONE_CELL], ids=["trans101", "one cell of darts"])
 @given(data=st.data())
-@settings(max_examples=200)
+@examples(400)
 def test_a_compiled_set_is_the_set_that_arrays_list(space: Space, data: st.DataObject) -> None:
     formula = bind(data.draw(principle_files(space, hard_only=True)), space).keeps
     formula = And((invariants(space), formula))
@@ -77,7 +52,7 @@ def test_a_compiled_set_is_the_set_that_arrays_list(space: Space, data: st.DataO
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@examples(60)
 def test_a_compiled_darts_set_agrees_on_random_architectures(
     data: st.DataObject, seed: int
 ) -> None:
@@ -93,7 +68,7 @@ def test_a_compiled_darts_set_agrees_on_random_architectures(
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_value_counts_are_those_of_the_listing(data: st.DataObject) -> None:
     formula = bind(data.draw(principle_files(ONE_CELL, hard_only=True)), ONE_CELL).keeps
     compiled = Compiler(ONE_CELL).compile(And((invariants(ONE_CELL), formula))).spread()
@@ -166,7 +141,7 @@ def test_what_needs_too_much_is_refused_with_a_fix() -> None:
 
 @pytest.mark.parametrize("bits", [1, 4, 8])
 @given(mask=MASKS.filter(lambda mask: mask.any()))
-@settings(max_examples=20)
+@examples(20)
 def test_samples_are_uniform_with_any_number_of_table_bits(bits: int, mask: np.ndarray) -> None:
     rows = Sampler(from_mask(SIZES, mask), bits).sample(6_000, np.random.default_rng(1))
     place = rows @ np.array([12, 4, 1])

@@ -6,10 +6,14 @@ from math import comb
 
 import pytest
 
+from lapt_rules.analysis import Analysis, refine
+from lapt_rules.errors import LimitError
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.gate import Report, examine
+from lapt_rules.language.parser import parse
+from lapt_rules.logic.binding import bind
+from lapt_rules.logic.diagram import Budget
 from lapt_rules.space import Space
-from lapt_rules.subspace import refine
 
 
 def check(text: str, **options: object) -> Report:
@@ -40,13 +44,45 @@ def test_syntax_and_names_are_told_in_one_pass() -> None:
     assert found(report) == [("error", "unknown-name", 2), ("error", "syntax", 3)]
 
 
-def test_a_conflict_is_told_at_each_of_its_principles() -> None:
+def test_a_conflict_is_told_at_the_last_of_its_principles() -> None:
     report = check(
         "principle a require connected\nprinciple b require layer0 is conv\n"
         "principle c require count(conv) == 0"
     )
     assert not report.admitted
-    assert found(report) == [("error", "conflict", 3), ("error", "conflict", 4)]
+    assert found(report) == [("error", "conflict", 4)]
+    assert "`c` conflicts with `b` (line 3)" in report.diagnostics[0].message
+
+
+def test_every_conflict_is_told_and_the_smallest_repair() -> None:
+    report = check(
+        "principle a require layer0 is conv\nprinciple b require layer1 is conv\n"
+        "principle c require count(conv) == 0\nprinciple d require count(pool) == 0\n"
+        "principle e require connected\nprinciple f require layer5 is pool"
+    )
+    assert {frozenset(names) for names in report.conflicts} == {
+        frozenset("ac"),
+        frozenset("bc"),
+        frozenset("df"),
+    }
+    assert report.repair is not None
+    assert len(report.repair) == 2
+    assert "c" in report.repair
+    assert f"drop `{report.repair[0]}`, `{report.repair[1]}`" in report.diagnostics[0].fix
+
+
+def test_a_limit_names_the_principle_to_blame(darts: Space) -> None:
+    text = (
+        "space darts\nprinciple deep require longest(conv) >= 2\n"
+        "principle fine require sum(params) <= 40000\n"
+    )
+    principles = bind(parse(text, "mine.lapt"), darts)
+    with pytest.raises(LimitError, match=r"compiling principle `deep` \(mine.lapt:2\)"):
+        _ = Analysis(principles, Budget(nodes=2_000)).subspace
+    together = Analysis(principles, Budget(nodes=4_000))
+    blamed = r"1 of these principles \([\d,]+ nodes\) together with `fine` \(mine.lapt:3\)"
+    with pytest.raises(LimitError, match=blamed):
+        _ = together.subspace
 
 
 def test_a_principle_that_nothing_satisfies_stands_alone() -> None:
@@ -104,6 +140,7 @@ def test_the_gate_is_exact_at_darts_scale(darts: Space) -> None:
     bad = good + "\nprinciple c require count(none) >= 14"
     report = examine(bad, "x", darts)
     assert [d.code for d in report.errors] == ["conflict", "conflict"]
+    assert report.repair == ("c",)
 
 
 def test_what_cannot_be_compiled_is_said_and_z3_still_answers(

@@ -13,6 +13,7 @@ ROOMS = [
     ("space", "space_file", "notation"),
     ("logic",),
     ("subspace",),
+    ("analysis",),
     ("network",),
     ("evaluate",),
     ("gate",),

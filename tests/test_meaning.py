@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterable, Iterator
+from itertools import combinations, islice
 
 import networkx as nx
 import numpy as np
 import pytest
 import z3
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from trees import formulas, hard_clauses, name, principle_files
+from trees import examples, formulas, hard_clauses, name, one_cell_darts, principle_files
 
+from lapt_rules.audit.explain import explain, rejections
 from lapt_rules.language import syntax as ast
 from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import bind, invariants
-from lapt_rules.logic.formula import Connected, Live
+from lapt_rules.logic.compiling import Compiler
+from lapt_rules.logic.encoding import Encoding
+from lapt_rules.logic.formula import And, Connected, Live
 from lapt_rules.logic.plain import Plain
-from lapt_rules.logic.smt import Answer, Encoding, Reasoner
+from lapt_rules.logic.principles import Principle
+from lapt_rules.logic.smt import Answer, Reasoner
 from lapt_rules.network import graph
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace, whole
 
 NAS201, TRANS101, DARTS = (load_space(name) for name in ("nas201", "trans101", "darts"))
+ONE_CELL = one_cell_darts()
 TABLE_SPACES = pytest.mark.parametrize("space", [NAS201, TRANS101], ids=lambda space: space.name)
 
 
@@ -65,7 +70,7 @@ def membership(encoding: Encoding, rows: Rows, variable: int = 0) -> z3.BoolRef:
 @pytest.mark.slow
 @TABLE_SPACES
 @given(data=st.data())
-@settings(max_examples=150)
+@examples(150)
 def test_z3_and_arrays_define_the_same_set(space: Space, data: st.DataObject) -> None:
     formula = bind(data.draw(principle_files(space, hard_only=True)), space).keeps
     context = z3.Context()
@@ -77,10 +82,48 @@ def test_z3_and_arrays_define_the_same_set(space: Space, data: st.DataObject) ->
     assert solver.check() == z3.unsat
 
 
+@pytest.mark.parametrize("space", [TRANS101, ONE_CELL], ids=["trans101", "one cell of darts"])
+@given(data=st.data())
+@examples(40)
+def test_z3_lists_the_same_architectures_in_the_same_order(
+    space: Space, data: st.DataObject
+) -> None:
+    principles = bind(data.draw(principle_files(space, hard_only=True)), space)
+    subspace = Subspace(space, principles.keeps)
+    reasoner = Reasoner(principles, timeout=300)
+    assert list(islice(reasoner.architectures(), 50)) == list(islice(subspace, 50))
+    assert reasoner.satisfiable() is (Answer.YES if subspace.count() else Answer.NO)
+
+
 @pytest.mark.slow
 @TABLE_SPACES
 @given(data=st.data())
-@settings(max_examples=60)
+@examples(5)
+def test_z3_lists_whole_sets(space: Space, data: st.DataObject) -> None:
+    principles = bind(data.draw(principle_files(space, hard_only=True)), space)
+    found = list(Reasoner(principles, timeout=300).architectures())
+    assert found == list(Subspace(space, principles.keeps))
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32))
+@examples(40)
+def test_every_engine_names_the_same_rejecters(data: st.DataObject, seed: int) -> None:
+    principles = bind(data.draw(principle_files(DARTS, hard_only=True)), DARTS)
+    drawn = whole(DARTS).sample(3, seed)
+    reasoner = Reasoner(principles)
+    for architecture, row in zip(drawn, rejections(principles, drawn), strict=True):
+        by_z3 = reasoner.rejecters(architecture)
+        assert by_z3 is not None
+        names = [p.name for p in by_z3]
+        assert names == [p.name for p, out in zip(principles.principles, row, strict=True) if out]
+        plain = dict.fromkeys(r.principle for r in explain(principles, architecture).rejections)
+        assert names == list(plain)
+
+
+@pytest.mark.slow
+@TABLE_SPACES
+@given(data=st.data())
+@examples(60)
 def test_plain_evaluation_and_arrays_define_the_same_set(space: Space, data: st.DataObject) -> None:
     formula = bind(data.draw(principle_files(space, hard_only=True)), space).keeps
     rows = whole(space).rows
@@ -89,7 +132,7 @@ def test_plain_evaluation_and_arrays_define_the_same_set(space: Space, data: st.
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32))
-@settings(max_examples=60)
+@examples(60)
 def test_the_engines_agree_on_random_darts_architectures(data: st.DataObject, seed: int) -> None:
     formula = bind(data.draw(principle_files(DARTS, hard_only=True)), DARTS).keeps
     rows = random_rows(DARTS, 20, seed)
@@ -196,7 +239,7 @@ def test_order_and_repetition_do_not_matter(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_redundant_iff_removing_it_leaves_the_set_unchanged(data: st.DataObject) -> None:
     file = data.draw(principle_files(TRANS101, hard_only=True))
     principles = bind(file, TRANS101)
@@ -209,7 +252,7 @@ def test_redundant_iff_removing_it_leaves_the_set_unchanged(data: st.DataObject)
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_what_implies_a_redundant_principle_does_imply_it(data: st.DataObject) -> None:
     file = data.draw(principle_files(TRANS101, hard_only=True))
     for found in Reasoner(bind(file, TRANS101)).redundancies():
@@ -244,7 +287,7 @@ def test_a_conflict_is_minimal_and_in_the_users_names() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_every_conflict_is_a_conflict_and_minimal(data: st.DataObject) -> None:
     file = data.draw(principle_files(TRANS101, hard_only=True))
     principles = bind(file, TRANS101)
@@ -265,7 +308,7 @@ def test_every_conflict_is_a_conflict_and_minimal(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=30)
+@examples(30)
 def test_all_minimal_conflicts_and_the_smallest_repair(data: st.DataObject) -> None:
     """Against brute force over all choices of principles."""
     clauses = [data.draw(hard_clauses(TRANS101)) for _ in range(4)]
@@ -298,6 +341,34 @@ def test_a_repair_drops_what_weighs_least() -> None:
     both = reasoner("principle a require connected principle b forbid connected")
     assert [p.name for p in both.repair({"a": 3, "b": 1}) or []] == ["b"]
     assert [p.name for p in both.repair({"a": 1, "b": 3}) or []] == ["a"]
+
+
+@pytest.mark.slow
+def test_a_repair_of_many_principles_is_found_though_z3_alone_gives_up() -> None:
+    """Each question that Z3 cannot decide in time goes to the diagrams."""
+    clauses = [
+        "count(conv) >= 8", "count(skip_connect) <= 4", "count(pool) <= 4", "count(none) <= 2",
+        "sum(params) <= 40000", "longest(conv in normal) >= 2", "longest(conv in reduce) >= 2",
+        "count(conv) <= 3", "count(pool) >= 9", "sum(params) <= 14000", "count(none) == 5",
+        "longest(conv) >= 5", "each l in reduce: l is skip_connect", "count(skip_connect) <= 1",
+    ]  # fmt: skip
+    asked = reasoner(
+        "\n".join(f"principle p{i} require {clause}" for i, clause in enumerate(clauses)),
+        DARTS,
+        timeout=120,
+    )
+    dropped = asked.repair()
+    assert dropped is not None
+    compiler = Compiler(DARTS)
+
+    def keep_something(chosen: Iterable[Principle]) -> bool:
+        kept = Subspace(DARTS, And(tuple(p.keeps for p in chosen)), compiler=compiler)
+        return kept.count() > 0
+
+    everything = asked.principles.principles
+    assert keep_something(set(everything) - set(dropped))
+    fewer = combinations(everything, len(dropped) - 1)
+    assert not any(keep_something(set(everything) - set(out)) for out in fewer)
 
 
 def test_a_sum_that_cannot_be_reached_is_decided_quickly() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from lapt_rules.analysis import refine
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.miner import Miner
 from lapt_rules.errors import RunError
@@ -18,7 +19,7 @@ from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind
 from lapt_rules.search import Trial
 from lapt_rules.space import Architecture, Space
-from lapt_rules.subspace import Subspace, refine, whole
+from lapt_rules.subspace import Subspace, whole
 
 
 def archive_of(space: Space, principle: str, number: int = 50) -> Archive:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lapt_rules.analysis import refine
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search import (
     BestFirst,
@@ -17,7 +18,7 @@ from lapt_rules.search import (
     Trial,
 )
 from lapt_rules.space import Architecture, Space
-from lapt_rules.subspace import Subspace, moves, refine
+from lapt_rules.subspace import Subspace, moves
 from lapt_rules.transfer import search
 
 SEARCHERS = [RandomSearch(), BestFirst(), RegularizedEvolution(5, 2)]

@@ -7,10 +7,11 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from trees import principle_files
+from trees import examples, principle_files
 
+from lapt_rules.analysis import refine
 from lapt_rules.audit.diff import difference
 from lapt_rules.audit.explain import explain
 from lapt_rules.errors import (
@@ -26,7 +27,7 @@ from lapt_rules.logic.binding import bind
 from lapt_rules.logic.formula import FALSE
 from lapt_rules.logic.plain import score
 from lapt_rules.space import Space, load_space
-from lapt_rules.subspace import Subspace, moves, refine, whole
+from lapt_rules.subspace import Subspace, moves, whole
 
 TRANS101 = load_space("trans101")
 
@@ -68,7 +69,7 @@ def test_rank_and_unrank_are_inverse_and_follow_the_order(subspace: Subspace) ->
 
 
 @given(subspaces(), st.integers(0, 4095))
-@settings(max_examples=50)
+@examples(50)
 def test_neighbours_are_the_members_one_move_away(subspace: Subspace, start: int) -> None:
     centre = whole(TRANS101).unrank(start)
     reachable = {tuple(row) for row in moves(centre).tolist()}
@@ -77,7 +78,7 @@ def test_neighbours_are_the_members_one_move_away(subspace: Subspace, start: int
 
 
 @given(subspaces())
-@settings(max_examples=50)
+@examples(50)
 def test_contains_agrees_with_the_listing(subspace: Subspace) -> None:
     everything = whole(TRANS101)
     mask = subspace.contains(everything.rows)
@@ -86,7 +87,7 @@ def test_contains_agrees_with_the_listing(subspace: Subspace) -> None:
 
 
 @given(subspaces(), st.integers(0, 1000))
-@settings(max_examples=50)
+@examples(50)
 def test_best_first_follows_the_scores_and_breaks_ties_by_the_seed(
     subspace: Subspace, seed: int
 ) -> None:
@@ -110,7 +111,7 @@ def test_sampling_is_uniform_and_repeatable(trans101: Space) -> None:
 
 
 @given(subspaces())
-@settings(max_examples=50)
+@examples(50)
 def test_the_best_of_a_set_too_large_to_list_are_the_same(subspace: Subspace) -> None:
     listed = [score(subspace.preferences, one) for one in subspace.best(20)]
     with pytest.MonkeyPatch.context() as patch:

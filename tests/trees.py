@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from functools import cache
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from lapt_rules.language import syntax as ast
-from lapt_rules.space import Space
+from lapt_rules.space import Space, load_space
 
 NAMES = ("l", "m", "n")
+
+
+TIMES = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 1
+
+
+def examples(number: int) -> settings:
+    """How many examples a law is tried on: so many at each change, many more at night."""
+    return settings(max_examples=number * TIMES)
 
 
 def name(text: str) -> ast.Name:
@@ -159,3 +170,28 @@ def principle_files(space: Space, hard_only: bool = False) -> st.SearchStrategy[
     principles = count.flatmap(lambda n: st.tuples(*(principle(i) for i in range(n))))
     space_line = ast.SpaceLine(name(space.name))
     return principles.map(lambda found: ast.File((space_line, *found)))
+
+
+def one_cell_darts() -> Space:
+    """The first two stages of DARTS' normal cell: 2 x 3 source pairs, 8^4 operators, all listed."""
+    darts = load_space("darts")
+    layers = darts.layers[:4]
+    cell = replace(
+        darts.cells[0],
+        nodes=("input0", "input1", "stage1", "stage2"),
+        outputs=("stage1", "stage2"),
+    )
+    kept = [
+        part
+        for part in darts.invariants.split("principle ")
+        if part[:8] in ("normal_1", "normal_2")
+    ]
+    return replace(
+        darts,
+        cells=(cell,),
+        layers=layers,
+        regions={"all": (0, 1, 2, 3), "early": (0, 1), "late": (2, 3)},
+        unordered=((0, 1), (2, 3)),
+        notations=(),
+        invariants="".join(f"principle {part}" for part in kept),
+    )

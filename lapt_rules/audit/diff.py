@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lapt_rules.errors import LaptError
-from lapt_rules.logic.formula import And, Not
+from lapt_rules.logic.compiling import Compiler
+from lapt_rules.logic.formula import And, Formula, Not
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.space import Architecture
 from lapt_rules.subspace import Subspace
@@ -32,8 +33,13 @@ def difference(before: PrincipleSet, after: PrincipleSet) -> Difference:
             f"{before.file.path} is for {space.name}, {after.file.path} for {after.space.name}",
             "compare two files for one space",
         )
+    compiler = Compiler(space)
+
+    def kept(formula: Formula) -> Subspace:
+        return Subspace(space, formula, compiler=compiler)
+
     return Difference(
-        both=Subspace(space, And((before.keeps, after.keeps))).count(),
-        lost=Subspace(space, And((before.keeps, Not(after.keeps)))),
-        gained=Subspace(space, And((after.keeps, Not(before.keeps)))),
+        both=kept(And((before.keeps, after.keeps))).count(),
+        lost=kept(And((before.keeps, Not(after.keeps)))),
+        gained=kept(And((after.keeps, Not(before.keeps)))),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from lapt_rules.errors import SpaceError
 from lapt_rules.gate import space_of
 from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_clause
 from lapt_rules.language.syntax import File
+from lapt_rules.logic.arrays import Arrays, Mask, Rows
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.plain import is_well_formed, rejecters, score
 from lapt_rules.logic.principles import PrincipleSet
@@ -70,3 +74,24 @@ def explain(principles: PrincipleSet | File | str, architecture: Architecture | 
         score(bound.preferences, architecture),
         dead_layers(architecture),
     )
+
+
+def rejections(principles: PrincipleSet, rows: Rows | Sequence[Architecture]) -> Mask:
+    """For many architectures at once, which principles reject each.
+
+    `rows` are rows of variable values, or architectures of the principles' space. Shape of the
+    answer: architectures x principles.
+
+    >>> from lapt_rules.space import load_space
+    >>> space = load_space("trans101")
+    >>> text = "space trans101 principle p require layer0 is conv principle q require connected"
+    >>> rejections(bind(text, space), [space.parse("0_33_333"), space.parse("0_00_000")]).tolist()
+    [[True, False], [True, True]]
+    """
+    if not isinstance(rows, np.ndarray):
+        rows = np.array([architecture.values for architecture in rows], np.int8)
+    points = Arrays(principles.space, rows.reshape(-1, len(principles.space.variables)))
+    columns = [~points.holds(principle.keeps) for principle in principles.principles]
+    if not columns:
+        return np.zeros((len(points.rows), 0), np.bool_)
+    return np.stack(columns, axis=1)

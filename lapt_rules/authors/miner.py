@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lapt_rules.analysis import Analysis
 from lapt_rules.authors.author import Brief
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
@@ -28,10 +29,10 @@ from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.formula import Amount, And, Choice, Formula
+from lapt_rules.logic.formula import Amount, And, Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.space import Architecture, Space
-from lapt_rules.subspace import Subspace, alone_and_margin, whole
+from lapt_rules.subspace import Subspace, whole
 
 _LEANING = "ln(share in the archive / share in the space)"
 """The reason that the miner gives for its preferences, and knows them by."""
@@ -96,8 +97,8 @@ class Miner:
         if not hard:
             note = f"# explore: {self._evidence(brief)}; there was no rule to drop."
             return _layout(_with_preferences(file, brief.space, weights, note))
-        margins = alone_and_margin(brief.space, [p.keeps for p in hard])
-        weakest = min(zip(hard, margins, strict=True), key=lambda pair: pair[1][1])[0]
+        margins = {e.principle: e.margin for e in Analysis(brief.principles).effects()}
+        weakest = min(hard, key=lambda p: margins[p.name])
         before = _possible(brief.space, brief.principles.keeps)
         after = _possible(brief.space, And(tuple(p.keeps for p in hard if p is not weakest)))
         tried = {
@@ -255,10 +256,11 @@ def _set(names: Sequence[str]) -> str:
 def _log_odds(space: Space, architectures: Sequence[Architecture]) -> dict[tuple[int, int], float]:
     """For each variable and value: ln of its share in the archive over its share in the space."""
     weights = {}
-    for index, variable in enumerate(space.variables):
+    everything = whole(space)
+    for index, counts in enumerate(everything.value_counts()):
         seen = Counter(a.values[index] for a in architectures)
-        for value in range(len(variable.values)):
-            share = _share(space, Choice(index, frozenset({value})))
+        for value, count in enumerate(counts):
+            share = count / everything.count()
             if share:
                 odds = (seen[value] + share) / (len(architectures) + 1) / share
                 weights[index, value] = math.log(odds)
@@ -269,9 +271,9 @@ def _possible(space: Space, keeps: Formula) -> set[tuple[int, int]]:
     """The values that each variable still takes somewhere in a subspace."""
     return {
         (index, value)
-        for index, variable in enumerate(space.variables)
-        for value in range(len(variable.values))
-        if Subspace(space, And((keeps, Choice(index, frozenset({value}))))).count()
+        for index, counts in enumerate(Subspace(space, keeps).value_counts())
+        for value, count in enumerate(counts)
+        if count
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lapt_rules.cli import shell
+from lapt_rules.cli.facts import effects_table
 
 if TYPE_CHECKING:
     from lapt_rules.gate import Report
@@ -70,23 +71,8 @@ def _as_text(report: Report) -> str:
     found = f"{shell.plural(len(report.errors), 'error')}, {shell.plural(warnings, 'warning')}"
     if report.subspace is None:
         return found
-    lines = []
-    hard = [p.name for p in report.principles.principles if p.clauses]
-    effects = [effect for effect in report.effects if effect.principle in hard]
-    if effects:
-        rows = [("principle", "keeps alone", "", "rejects alone of all", "archive")]
-        for effect in effects:
-            share = shell.percent(effect.alone, report.total)
-            kept = "" if effect.archive is None else f"{effect.archive}/{report.archive_size}"
-            rows.append((effect.principle, f"{effect.alone:,}", share, f"{effect.margin:,}", kept))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        for name, *numbers in rows:
-            cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:], strict=True)]
-            lines.append("  ".join([f"{name:<{widths[0]}}", *cells]).rstrip())
-        if report.archive_size is None:
-            lines[0] = lines[0].removesuffix("archive").rstrip()
-    if len(hard) < len(report.effects):
-        lines.append(f"{shell.plural(len(report.effects) - len(hard), 'principle')} only prefer")
+    size = report.archive_size
+    lines = effects_table(report.principles, report.effects, report.total, size)
     count, space = report.subspace.count(), report.principles.space.name
     share = shell.percent(count, report.total)
     lines.append(f"together they keep {count:,} of {report.total:,} in {space} ({share})")
@@ -115,5 +101,7 @@ def _as_json(report: Report) -> dict[str, Any]:
             }
             for effect in report.effects
         ],
+        "conflicts": [list(names) for names in report.conflicts],
+        "repair": None if report.repair is None else list(report.repair),
         "diagnostics": [diagnostic.as_json() for diagnostic in report.diagnostics],
     }

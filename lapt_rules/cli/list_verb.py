@@ -19,10 +19,10 @@ def command(
     file: str, limit: int | None, best: bool, space_name: str | None, as_json: bool
 ) -> None:
     """List the architectures that FILE keeps, one a line, in the order of the space."""
-    from lapt_rules.subspace import Subspace
+    from lapt_rules.analysis import Analysis
 
     principles = shell.read_principles(file, space_name)
-    subspace = Subspace(principles.space, principles.keeps, principles.preferences)
+    subspace = Analysis(principles).subspace
     number = subspace.count() if limit is None else min(limit, subspace.count())
     members = subspace.best(number) if best else islice(subspace, number)
     if as_json:

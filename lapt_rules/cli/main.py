@@ -24,6 +24,7 @@ VERBS = {
     "why": "Say why an architecture is kept or rejected.",
     "diff": "Count what one principle file gains and loses against another.",
     "show": "Show a space: layers, operators, classes, regions, costs, notation.",
+    "costs": "Count what each operator costs in the network itself; compare with space.toml.",
     "spaces": "List the spaces that are known.",
     "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }

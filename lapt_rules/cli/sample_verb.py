@@ -22,7 +22,7 @@ def command(
     The same seed draws the same architectures. With --weighted an architecture is drawn in
     proportion to exp(the sum of the `prefer` weights that hold for it).
     """
-    from lapt_rules.subspace import refine
+    from lapt_rules.analysis import refine
 
     principles = shell.read_principles(file, space_name)
     subspace = refine(principles.space, principles)

@@ -1,8 +1,9 @@
-"""`lapt show SPACE`: everything that a principle on a space may name."""
+"""`lapt show`: what a principle on a space may name, or what the principles of a file do."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,14 +15,68 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("space_name", metavar="SPACE")
+@click.argument("subject", metavar="SPACE|FILE")
+@shell.space_option
 @shell.json_option
-def command(space_name: str, as_json: bool) -> None:
-    """Show SPACE: its layers, operators, classes, regions and costs, and how an ARCH is written."""
+def command(subject: str, space_name: str | None, as_json: bool) -> None:
+    """Show a SPACE or a principle FILE.
+
+    Of a space: its layers, operators, classes, regions and costs, and how an ARCH is written. Of a
+    file: each principle, what it keeps alone and rejects alone of all, the size of what is left,
+    and for each layer the share of each choice before and after.
+    """
     from lapt_rules.space import load_space
 
-    space = load_space(space_name)
+    if subject == "-" or subject.endswith(".lapt") or Path(subject).is_file():
+        value, text = _file(subject, space_name)
+        shell.answer(as_json, value, text)
+        return
+    space = load_space(subject)
     shell.answer(as_json, _as_json(space), _as_text(space))
+
+
+def _file(path: str, space_name: str | None) -> tuple[dict[str, Any], str]:
+    from lapt_rules.analysis import Analysis
+    from lapt_rules.cli.facts import choices, choices_table, effects_table
+    from lapt_rules.language.printer import print_clause
+    from lapt_rules.subspace import whole
+
+    principles = shell.read_principles(path, space_name)
+    analysis = Analysis(principles)
+    kept, everything = analysis.subspace, whole(principles.space)
+    if not kept.count():
+        raise analysis.conflict_error()
+    effects = analysis.effects()
+    layers = choices(everything, kept)
+    lines = []
+    for principle in principles.principles:
+        lines += [principle.name, *([f"  {principle.why}"] if principle.why else [])]
+        written = [c.syntax for c in principle.clauses] + [p.syntax for p in principle.preferences]
+        ordered = sorted(written, key=lambda syntax: syntax.span.line)
+        lines += [f"    {print_clause(syntax)}" for syntax in ordered]
+    count, total, name = kept.count(), everything.count(), principles.space.name
+    lines += ["", *effects_table(principles, effects, total)]
+    share = shell.percent(count, total)
+    lines += [f"together they keep {count:,} of {total:,} in {name} ({share})", ""]
+    lines += choices_table(layers, total, count)
+    value = {
+        "space": name,
+        "count": count,
+        "total": total,
+        "principles": [
+            {
+                "name": principle.name,
+                "why": principle.why,
+                "clauses": [print_clause(c.syntax) for c in principle.clauses],
+                "preferences": [print_clause(p.syntax) for p in principle.preferences],
+                "alone": effect.alone,
+                "margin": effect.margin,
+            }
+            for principle, effect in zip(principles.principles, effects, strict=True)
+        ],
+        "layers": layers,
+    }
+    return value, "\n".join(lines)
 
 
 def _as_text(space: Space) -> str:

@@ -17,14 +17,14 @@ def command(file: str, space_name: str | None, as_json: bool) -> None:
     A test inside a principle is of that principle alone, one outside of the whole file. Exits with
     1 where a test fails.
     """
+    from lapt_rules.analysis import Analysis
     from lapt_rules.language.printer import print_clause
     from lapt_rules.logic.examples import run_tests
-    from lapt_rules.subspace import Subspace
 
     principles = shell.read_principles(file, space_name)
     count = 0
     if principles.expectations:
-        count = Subspace(principles.space, principles.keeps).count()
+        count = Analysis(principles).subspace.count()
     outcomes = run_tests(principles, count)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     lines = []

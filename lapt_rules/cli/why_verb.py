@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from lapt_rules.cli import shell
+
+if TYPE_CHECKING:
+    from lapt_rules.logic.principles import PrincipleSet
 
 
 @click.command("why")
@@ -15,11 +21,19 @@ from lapt_rules.cli import shell
 def command(file: str, architecture: str, space_name: str | None, as_json: bool) -> None:
     """Say whether FILE keeps ARCH, and every clause that rejects it.
 
-    ARCH is an arch string of the space or a list [op, op, ...]. Exits with 1 where it is rejected.
+    ARCH is an arch string of the space or a list [op, op, ...]; `-` reads many, one a line, from
+    standard input, and names for each the principles that reject it. Exits with 1 where one is
+    rejected.
     """
+    principles = shell.read_principles(file, space_name)
+    if architecture == "-":
+        _many(principles, sys.stdin.read().split("\n"), as_json)
+    _one(principles, architecture, as_json)
+
+
+def _one(principles: PrincipleSet, architecture: str, as_json: bool) -> None:
     from lapt_rules.audit.explain import explain
 
-    principles = shell.read_principles(file, space_name)
     found = explain(principles, shell.read_architecture(principles.space, architecture))
     lines = []
     last = ""
@@ -28,7 +42,7 @@ def command(file: str, architecture: str, space_name: str | None, as_json: bool)
             reason = f': "{rejection.why}"' if rejection.why else ""
             lines.append(f"rejected by `{rejection.principle}`{reason}")
             last = rejection.principle
-        lines.append(f"  {file}:{rejection.line}: {rejection.clause}")
+        lines.append(f"  {principles.file.path}:{rejection.line}: {rejection.clause}")
     if found.kept:
         lines.append(f"kept: {shell.plural(len(principles.principles), 'principle')}, no objection")
     if principles.preferences:
@@ -47,3 +61,26 @@ def command(file: str, architecture: str, space_name: str | None, as_json: bool)
     }
     shell.answer(as_json, value, "\n".join(lines))
     shell.leave(0 if found.kept else 1)
+
+
+def _many(principles: PrincipleSet, written: list[str], as_json: bool) -> None:
+    from lapt_rules.audit.explain import rejections
+
+    texts = [text.strip() for text in written if text.strip()]
+    architectures = [shell.read_architecture(principles.space, text) for text in texts]
+    rejected = rejections(principles, architectures)
+    names = [principle.name for principle in principles.principles]
+    by = [[names[column] for column in row.nonzero()[0]] for row in rejected]
+    kept = sum(not who for who in by)
+    lines = [
+        f"{architecture}  {'rejected by ' + ', '.join(who) if who else 'kept'}"
+        for architecture, who in zip(architectures, by, strict=True)
+    ]
+    entries = [
+        {"architecture": str(architecture), "kept": not who, "rejected_by": who}
+        for architecture, who in zip(architectures, by, strict=True)
+    ]
+    lines.append(f"{kept:,} of {shell.plural(len(by), 'architecture')} kept")
+    value = {"kept": kept, "rejected": len(by) - kept, "architectures": entries}
+    shell.answer(as_json, value, "\n".join(lines))
+    shell.leave(0 if kept == len(by) else 1)

@@ -20,12 +20,14 @@ import numpy as np
 
 from lapt_rules.errors import ArchitectureError, TableError, did_you_mean, listed
 from lapt_rules.evaluate.evaluator import Archive, Rated
+from lapt_rules.evaluate.packed import unpack
 from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import invariants
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import MAX_LISTED, whole
 
 _PREFERRED_METRICS = (
+    "valid",
     "val_acc_200",
     "val_accuracy",
     "valid_top1",
@@ -109,14 +111,17 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
 
     The forms: `{arch: {metric: value}}` and `{arch: value}` (JSON), `{task: {arch: value}}`
     (JSON), `{"architectures": [{"normal": [[op, source], ...], "reduce": [...], metric: value}]}`
-    (JSON, DARTS), and TransNAS-Bench-101's own `.pth`, where `data[space][arch][task]["metrics"]`
-    holds a list over epochs for each metric, of which the best counts. Pickled code in a `.pth`
-    is refused.
+    (JSON, DARTS), TransNAS-Bench-101's own `.pth`, where `data[space][arch][task]["metrics"]`
+    holds a list over epochs for each metric, of which the best counts, and our own `.npz`
+    (`packed.py`). Pickled code in a `.pth` or `.npz` is refused.
 
     Raises TableError for a file that is none of these, for a task or metric it does not have, and
     for an entry that is missing, no number or NaN.
     """
-    data = _read_pth(path) if path.suffix in {".pth", ".pt"} else _read_json(path)
+    if path.suffix == ".npz":
+        data: Any = unpack(path, space)
+    else:
+        data = _read_pth(path) if path.suffix in {".pth", ".pt"} else _read_json(path)
     reader = _Reader(path, space, task, metric)
     values = reader.read(data)
     name = ":".join(part for part in (path.name, reader.task, reader.metric) if part)

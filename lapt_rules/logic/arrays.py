@@ -63,6 +63,7 @@ class Arrays:
         self._columns = [np.ascontiguousarray(rows[:, v]) for v in range(rows.shape[1])]
         self._zero = zero_operators(space)
         self._masks: dict[Formula, Mask] = {}
+        self._choices: dict[tuple[int, frozenset[int]], Mask] = {}
         self._measures: dict[Measure, Integers] = {}
         self._reach: dict[int, tuple[dict[str, Mask], dict[str, Mask]]] = {}
 
@@ -130,9 +131,12 @@ class Arrays:
         return total
 
     def _is_one_of(self, variable: int, values: frozenset[int]) -> Mask:
-        table = np.zeros(len(self.space.variables[variable].values), np.bool_)
-        table[list(values)] = True
-        return np.asarray(table[self._columns[variable]])
+        key = variable, values
+        if key not in self._choices:
+            table = np.zeros(len(self.space.variables[variable].values), np.bool_)
+            table[list(values)] = True
+            self._choices[key] = table[self._columns[variable]]
+        return self._choices[key]
 
     def _passes(self, layer: int) -> Mask:
         return ~self._is_one_of(self.space.operator_variable[layer], self._zero)

@@ -76,11 +76,18 @@ class Compiler:
                 self._known[formula] = self._compile(formula)
         return self._known[formula]
 
+    def learn(self, formula: Formula, compiled: Diagram) -> None:
+        """Take over what a formula keeps of the well-formed architectures, compiled elsewhere."""
+        self._known[formula] = compiled
+
+    @property
+    def is_small(self) -> bool:
+        """Whether formulas are evaluated on all points of the space."""
+        return prod(self.sizes) <= MAX_GRID
+
     @cached_property
     def _grid(self) -> Arrays | None:
-        """All points of a space that is small enough to evaluate formulas on them directly."""
-        points = prod(self.sizes)
-        return Arrays(self.space, _grid(self.sizes)) if points <= MAX_GRID else None
+        return Arrays(self.space, _grid(self.sizes)) if self.is_small else None
 
     def _compile(self, formula: Formula) -> Diagram:
         single = single_choice(formula, self.sizes)
@@ -119,6 +126,7 @@ class Compiler:
     def _parts(self, kind: type[And] | type[Or], parts: Sequence[Formula]) -> list[Diagram]:
         """The parts of nested formulas of one kind, choices of one variable put together."""
         flat: list[Formula] = []
+        found: list[Diagram] = []
         seen: set[Formula] = set()  # a part that stands twice says nothing more
         queue = list(reversed(parts))
         while queue:
@@ -126,12 +134,13 @@ class Compiler:
             if part in seen:
                 continue
             seen.add(part)
-            if isinstance(part, kind):
+            if part in self._known:
+                found.append(self._known[part])
+            elif isinstance(part, kind):
                 queue += reversed(part.parts)
             else:
                 flat.append(part)
         merged: dict[int, frozenset[int]] = {}
-        found = []
         for part in flat:
             single = single_choice(part, self.sizes)
             if single is None:

@@ -187,8 +187,8 @@ class Budget:
             beyond = f"more than {self.seconds:g} seconds"
         if beyond:
             raise LimitError(
-                f"{self.subject} need {beyond} to be compiled exactly",
-                "weaken or drop a principle that sums a finely graded cost, or round its bound",
+                f"compiling {self.subject} exactly takes {beyond}",
+                "drop it or weaken it; where it sums a finely graded cost, round the bound",
             )
 
 
@@ -228,27 +228,30 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
         return constant(sizes, bool(accepted[0]))
     if accepted.all() or not accepted.any():
         return constant(sizes, bool(accepted[0]))
+    if len(parts) == 1:
+        return parts[0] if accepted[1] else parts[0].complement()
     before = np.concatenate([[0], np.cumsum(accepted)])  # how many k' < k are accepted
     top, bottom = min(p.top for p in parts), max(p.bottom for p in parts)
-    states = np.array([[part.root for part in parts]], np.int32)
+    states = np.array([[part.root] for part in parts], np.int32)
     tables: list[Table] = []
     total = 0
     for level in range(top, bottom):
         budget.check(total, states.size * sizes[level])
         children = children_of(parts, states, level)
-        inside = (children == 1).sum(axis=1, dtype=np.int32)
-        outside = (children == 0).sum(axis=1, dtype=np.int32)
-        most = len(parts) - outside
+        inside = np.zeros(children.shape[1], np.int16)
+        most = np.full(children.shape[1], len(parts), np.int16)
+        for child in children:  # many short sums are slow along the other axis
+            inside += child == 1
+            most -= child == 0
         good = before[most + 1] - before[inside]
         possible = most - inside + 1
-        is_open = (good > 0) & (good < possible)
         ids = (good > 0).astype(np.int32)
-        undecided = np.flatnonzero(is_open)
+        undecided = np.flatnonzero((good > 0) & (good < possible))
         radix = [width_at(part, level + 1) for part in parts]
-        states, number = distinct_states(children[undecided], radix)
-        ids[undecided] = number + 2
+        states, number = distinct_states(children[:, undecided], radix)
+        ids[undecided] = number + np.int32(2)
         tables.append(level_table(ids.reshape(-1, sizes[level])))
-        total += len(states)
+        total += states.shape[1]
         budget.check(total)
     return reduced(Diagram(sizes, 2, top, tuple(tables)))
 
@@ -277,11 +280,14 @@ def reduced(diagram: Diagram) -> Diagram:
 
 def _merged(rows: Table) -> tuple[Table, npt.NDArray[np.int32]]:
     """A level's table without equal nodes, and the node that each of its rows became."""
-    is_settled = (rows == rows[:, :1]).all(axis=1) & (rows[:, 0] < 2)
-    nodes = rows[:, 0].copy()
-    different = np.flatnonzero(~is_settled)
-    kept, number = _distinct_rows(rows[different])
-    nodes[different] = number + 2
+    first = rows[:, 0]
+    is_open = (first > 1) | (rows != rows[:, :1]).any(axis=1)
+    if is_open.all():
+        kept, number = _distinct_rows(rows)
+        return level_table(kept), number + np.int32(2)
+    nodes = first.copy()
+    kept, number = _distinct_rows(rows[is_open])
+    nodes[is_open] = number + np.int32(2)
     return level_table(kept), nodes
 
 
@@ -300,8 +306,9 @@ def _trimmed(diagram: Diagram) -> Diagram:
 
 def level_table(rows: Table) -> Table:
     """A level's table from the rows of its own nodes."""
-    both = np.array([[0], [1]], np.int32).repeat(rows.shape[1], axis=1)
-    return np.concatenate([both, rows])
+    table = np.empty((len(rows) + 2, rows.shape[1]), np.int32)
+    table[0], table[1], table[2:] = 0, 1, rows
+    return table
 
 
 def width_at(part: Diagram, level: int) -> int:
@@ -312,44 +319,60 @@ def width_at(part: Diagram, level: int) -> int:
 
 
 def children_of(parts: Sequence[Diagram], states: Table, level: int) -> Table:
-    """For every state and value the nodes one level down. Shape: (states x values) x parts."""
+    """For every state and value the nodes one level down.
+
+    Shapes: parts x states, and parts x (states x values).
+    """
     size = parts[0].sizes[level]
-    children = np.empty((len(states), size, len(parts)), np.int32)
-    for index, part in enumerate(parts):
+    children = np.empty((len(parts), states.shape[1], size), np.int32)
+    for part, nodes, below in zip(parts, states, children, strict=True):
         if part.top <= level < part.bottom:
-            children[:, :, index] = part.tables[level - part.top][states[:, index]]
+            np.take(part.tables[level - part.top], nodes, axis=0, out=below, mode="clip")
         else:
-            children[:, :, index] = states[:, index, None]
-    return children.reshape(-1, len(parts))
+            below[:] = nodes[:, None]
+    return children.reshape(len(parts), -1)
 
 
 def distinct_states(states: Table, radix: Sequence[int]) -> tuple[Table, npt.NDArray[np.int32]]:
-    """The different rows of `states`, and for each row its number; column j is below radix[j]."""
-    if not len(states):
-        return states, np.empty(0, np.int32)
-    code = states[:, 0].astype(np.int64)
+    """The different columns of `states`, and the number of each; row j is below radix[j]."""
+    if states.shape[1] < 2:
+        return states, np.zeros(states.shape[1], np.int32)
+    code = states[0].astype(np.int64)
     bound = radix[0]
-    for column, width in enumerate(radix[1:], start=1):
+    for row, width in zip(states[1:], radix[1:], strict=True):
         if bound * width >= _SAFE:
-            code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+            code = _sorted_out(code)[1].astype(np.int64)
             bound = int(code.max()) + 1
-        code = code * width + states[:, column]
+        code *= width
+        code += row
         bound *= width
     first, number = _numbered(code, bound)
-    return states[first], number
+    return states[:, first], number
 
 
 def _distinct_rows(rows: Table) -> tuple[Table, npt.NDArray[np.int32]]:
     """The different rows, and for each row its number: by hash, and verified."""
-    if not len(rows):
-        return rows, np.empty(0, np.int32)
+    if len(rows) < 2:
+        return rows, np.zeros(len(rows), np.int32)
     mixed = rows.astype(np.uint64) @ _MULTIPLIERS[: rows.shape[1]]
-    mixed ^= mixed >> np.uint64(29)
-    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
-    if not np.array_equal(rows[first[inverse]], rows):  # two rows of one hash
+    first, number = _sorted_out(mixed)
+    kept = rows[first]
+    if not (kept[number] == rows).all():  # two rows of one hash
         kept, inverse = np.unique(rows, axis=0, return_inverse=True)
         return kept, inverse.reshape(-1).astype(np.int32)
-    return rows[first], inverse.astype(np.int32)
+    return kept, number
+
+
+def _sorted_out(codes: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Where some element of each code stands, codes in order, and the number of each element."""
+    order = codes.argsort()
+    is_new = np.empty(len(codes), np.bool_)
+    is_new[0] = True
+    ordered = codes[order]
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    number = np.empty(len(codes), np.int32)
+    number[order] = is_new.cumsum(dtype=np.int32) - np.int32(1)
+    return order[is_new], number
 
 
 def _numbered(
@@ -357,8 +380,7 @@ def _numbered(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """For different codes below `bound`: where each first stands, and the number of each code."""
     if bound > 8 * len(code) + 65_536:
-        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-        return first, inverse.astype(np.int32)
+        return _sorted_out(code)
     # A table of all codes beats sorting where they are dense.
     position = np.full(bound, -1, np.int64)
     position[code[::-1]] = np.arange(len(code) - 1, -1, -1)

@@ -1,45 +1,33 @@
-"""The same meaning in Z3, which reasons where the other engines enumerate.
+"""Z3 reasons about principles where the other engines enumerate.
 
 Every principle stands behind one assumption literal, so that what Z3 blames is what the user
-wrote. Costs and counts use one integer a variable, linked to its values and summed plainly: on
-infeasible sums Z3 decides that form where pseudo-Boolean and if-then-else forms time out.
-Z3 may answer `unknown`; that is a third answer and is never read as yes or no.
+wrote. Z3 may answer `unknown`; that is a third answer and is never read as yes or no. Where it
+does, the diagrams decide, if the principles can be compiled.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, cast
+from math import inf
 
 import z3
 
+from lapt_rules.errors import LimitError, SpaceError
 from lapt_rules.logic.binding import invariants
-from lapt_rules.logic.formula import (
-    Amount,
-    And,
-    Choice,
-    Compare,
-    Connected,
-    Constant,
-    Formula,
-    Holding,
-    Live,
-    Measure,
-    Not,
-    Or,
-    PathLength,
-    Relation,
-    Tally,
-    zero_operators,
-)
+from lapt_rules.logic.compiling import Compiler
+from lapt_rules.logic.diagram import Budget, intersection
+from lapt_rules.logic.encoding import Encoding
 from lapt_rules.logic.principles import Principle, PrincipleSet
-from lapt_rules.space import Space
+from lapt_rules.space import Architecture
 
 TIMEOUT = 10.0
 """Seconds that all questions about one principle set may take together."""
+
+PATIENCE = 0.25
+"""Seconds that Z3 gets for one question before the diagrams are asked."""
 
 
 class Answer(Enum):
@@ -72,8 +60,19 @@ class Redundancy:
     implied_by: tuple[Principle, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Question:
+    """Whether some architecture satisfies all of `principles` and violates `violated`."""
+
+    principles: tuple[Principle, ...]
+    violated: Principle | None = None
+
+    def without(self, principle: Principle) -> _Question:
+        return replace(self, principles=tuple(p for p in self.principles if p is not principle))
+
+
 class Reasoner:
-    """Questions to Z3 about one principle set, all of them within `timeout` seconds.
+    """Questions about one principle set, all of them within `timeout` seconds.
 
     >>> from lapt_rules.logic.binding import bind
     >>> from lapt_rules.space import load_space
@@ -85,11 +84,21 @@ class Reasoner:
 
     def __init__(self, principles: PrincipleSet, timeout: float = TIMEOUT) -> None:
         self.principles = principles
+        self._compiler: Compiler | None = Compiler(principles.space)
+        self._blamed: tuple[Principle, ...] = ()  # by the last question answered with no
         self._context = z3.Context()
         self._solver = z3.Solver(ctx=self._context)
         self._end = time.monotonic() + timeout
-        encoding = Encoding(principles.space, self._context, self._solver.add)
-        self._solver.add(encoding.formula(invariants(principles.space)))
+        self._evaluator = z3.Solver(ctx=self._context)  # knows the space, and no principle
+
+        def add(fact: z3.BoolRef) -> None:
+            self._solver.add(fact)
+            self._evaluator.add(fact)
+
+        encoding = Encoding(principles.space, self._context, add)
+        self._takes = encoding.takes
+        add(encoding.formula(invariants(principles.space)))
+        self._keeps: dict[str, z3.BoolRef] = {}
         self._on: dict[str, z3.BoolRef] = {}
         self._off: dict[str, z3.BoolRef] = {}
         for principle in principles.principles:
@@ -97,20 +106,20 @@ class Reasoner:
             violated = z3.Bool(f"off {principle.name}", self._context)
             keeps = encoding.formula(principle.keeps)
             self._solver.add(z3.Implies(literal, keeps), z3.Implies(violated, z3.Not(keeps)))
+            self._keeps[principle.name] = keeps
             self._on[principle.name] = literal
             self._off[principle.name] = violated
 
+    # ------------------------------------------------------------------------------ questions
+
     def satisfiable(self, principles: Iterable[Principle] | None = None) -> Answer:
         """Whether some architecture satisfies the given principles; all of the set by default."""
-        chosen = self.principles.principles if principles is None else principles
-        return self._ask([self._on[p.name] for p in chosen])
+        chosen = self.principles.principles if principles is None else tuple(principles)
+        return self._ask(_Question(chosen))
 
     def conflict(self) -> Conflict | None:
         """A minimal set of principles that clash; None where there is none, or none was proven."""
-        chosen = list(self.principles.principles)
-        if self.satisfiable(chosen) is not Answer.NO:
-            return None
-        return self._minimal(chosen, [])
+        return self._conflict(_Question(self.principles.principles))
 
     def conflicts(self, limit: int = 10) -> list[Conflict]:
         """Up to `limit` different minimal conflicts (MARCO: Liffiton et al., Constraints 2016).
@@ -121,11 +130,11 @@ class Reasoner:
         """
         principles = self.principles.principles
         chosen = z3.Solver(ctx=self._context)
-        taken = {p.name: z3.Bool(f"in {p.name}", self._context) for p in principles}
+        taken = self._selectors()
         found: list[Conflict] = []
         while len(found) < limit and chosen.check() == z3.sat:
             model = chosen.model()
-            seed = [p for p in principles if not z3.is_false(model[taken[p.name]])]
+            seed = tuple(p for p in principles if not z3.is_false(model[taken[p.name]]))
             answer = self.satisfiable(seed)
             if answer is Answer.UNKNOWN:
                 break
@@ -133,7 +142,7 @@ class Reasoner:
                 rest = [taken[p.name] for p in principles if p not in seed]
                 chosen.add(z3.Or(*rest) if rest else z3.BoolVal(False, self._context))
                 continue
-            conflict = self._minimal(seed, [])
+            conflict = self._minimal(_Question(seed))
             found.append(conflict)
             if not conflict.principles:
                 break  # the space itself is empty
@@ -143,220 +152,148 @@ class Reasoner:
     def repair(self, weights: Mapping[str, int] | None = None) -> list[Principle] | None:
         """The principles to drop so that the rest keep something: least in number, or in weight.
 
-        `weights` says by name what dropping costs, 1 where it says nothing. None where Z3 does not
-        know in time, or where the space itself is empty.
+        `weights` says by name what dropping costs, 1 where it says nothing. None where that could
+        not be decided in time, or where the space itself is empty.
+
+        The least that hits every conflict found so far is dropped; what is left is satisfiable, or
+        has a conflict of its own, to be hit as well (implicit hitting sets: Davies and Bacchus,
+        CP 2011). Each step is a small question; one question for the whole optimum is where Z3
+        gives up.
         """
-        optimum = z3.Optimize(ctx=self._context)
-        optimum.set("timeout", max(1, int(1000 * (self._end - time.monotonic()))))
-        optimum.add(self._solver.assertions())
-        for principle in self.principles.principles:
-            weight = (weights or {}).get(principle.name, 1)
-            optimum.add_soft(self._on[principle.name], str(weight))
-        if optimum.check() != z3.sat:
-            return None
-        model = optimum.model()
-        return [p for p in self.principles.principles if not z3.is_true(model[self._on[p.name]])]
+        hitting = z3.Optimize(ctx=self._context)
+        dropped = self._selectors()
+        for name, drops in dropped.items():
+            hitting.add_soft(z3.Not(drops), str((weights or {}).get(name, 1)))
+        while hitting.check() == z3.sat:
+            model = hitting.model()
+            out = [p for p in self.principles.principles if z3.is_true(model[dropped[p.name]])]
+            question = _Question(tuple(p for p in self.principles.principles if p not in out))
+            answer = self._ask(question)
+            if answer is Answer.YES:
+                return out
+            conflict = self._minimal(question).principles if answer is Answer.NO else ()
+            if not conflict:
+                break
+            hitting.add(z3.Or(*(dropped[p.name] for p in conflict)))
+        return None
 
     def redundancies(self) -> list[Redundancy]:
         """For each principle with hard clauses, whether the others imply it."""
         hard = [p for p in self.principles.principles if p.clauses]
-        return [self._redundancy(p, [q for q in hard if q is not p]) for p in hard]
+        return [self._redundancy(p, tuple(q for q in hard if q is not p)) for p in hard]
 
-    def _redundancy(self, principle: Principle, others: list[Principle]) -> Redundancy:
-        violated = [self._off[principle.name]]
-        answer = self._ask([self._on[p.name] for p in others] + violated)
+    def _redundancy(self, principle: Principle, others: tuple[Principle, ...]) -> Redundancy:
+        question = _Question(others, principle)
+        answer = self._ask(question)
         if answer is Answer.NO:
-            implied_by = self._minimal(others, violated).principles
-            return Redundancy(principle, Answer.YES, implied_by)
+            return Redundancy(principle, Answer.YES, self._minimal(question).principles)
         return Redundancy(principle, Answer.NO if answer is Answer.YES else Answer.UNKNOWN)
 
-    def _ask(self, assumptions: Sequence[z3.BoolRef]) -> Answer:
-        left = self._end - time.monotonic()
-        if left <= 0:
+    def rejecters(self, architecture: Architecture) -> list[Principle] | None:
+        """Every principle that rejects a well-formed architecture; None if Z3 does not know."""
+        if architecture.space is not self.principles.space:
+            raise SpaceError(f"{architecture} is an architecture of {architecture.space.name}")
+        fixed = [takes[v] for takes, v in zip(self._takes, architecture.values, strict=True)]
+        if self._check(fixed, solver=self._evaluator) is not Answer.YES:
+            return None
+        model = self._evaluator.model()
+        kept = {name: model.eval(keeps, True) for name, keeps in self._keeps.items()}
+        return [p for p in self.principles.principles if not z3.is_true(kept[p.name])]
+
+    def architectures(self) -> Iterator[Architecture]:
+        """What the principles keep, in the order of `Subspace`, found by Z3 alone.
+
+        Depth first over the variables, each value in a scope of its own (push and pop): nothing
+        is ever added to rule out what was found. The independent check of the diagrams, some
+        hundreds of times slower. Raises LimitError where Z3 does not know, or time is over.
+        """
+        self._solver.push()
+        try:
+            self._solver.add(*self._on.values())
+            yield from self._below(())
+        finally:
+            self._solver.pop()
+
+    def _below(self, values: tuple[int, ...]) -> Iterator[Architecture]:
+        answer = self._check([])
+        if answer is Answer.UNKNOWN:
+            raise LimitError(
+                "Z3 could not list these architectures in time",
+                "allow it more time, or a smaller set",
+            )
+        if answer is Answer.NO:
+            return
+        if len(values) == len(self._takes):
+            yield Architecture(self.principles.space, values)
+            return
+        for value, takes in enumerate(self._takes[len(values)]):
+            self._solver.push()
+            try:
+                self._solver.add(takes)
+                yield from self._below((*values, value))
+            finally:
+                self._solver.pop()
+
+    # -------------------------------------------------------------------------------- answers
+
+    def _selectors(self) -> dict[str, z3.BoolRef]:
+        """One fresh Boolean for each principle."""
+        names = [principle.name for principle in self.principles.principles]
+        return {name: z3.Bool(f"choose {name}", self._context) for name in names}
+
+    def _check(
+        self,
+        assumptions: Sequence[z3.BoolRef],
+        patience: float = inf,
+        solver: z3.Solver | None = None,
+    ) -> Answer:
+        solver = solver or self._solver
+        seconds = min(self._end - time.monotonic(), patience)
+        if seconds <= 0:
             return Answer.UNKNOWN
-        self._solver.set("timeout", max(1, int(1000 * left)))
-        result = self._solver.check(*assumptions)
+        solver.set("timeout", max(1, int(1000 * seconds)))
+        result = solver.check(*assumptions)
         if result == z3.sat:
             return Answer.YES
         return Answer.NO if result == z3.unsat else Answer.UNKNOWN
 
-    def _minimal(self, chosen: list[Principle], fixed: list[z3.BoolRef]) -> Conflict:
-        """Drop principles one at a time from a set just found unsatisfiable, while it stays so."""
-        core = {str(literal) for literal in self._solver.unsat_core()}
-        needed = [p for p in chosen if str(self._on[p.name]) in core]
+    def _ask(self, question: _Question) -> Answer:
+        """Z3's answer and, where it has none, that of the diagrams."""
+        assumptions = [self._on[p.name] for p in question.principles]
+        if question.violated:
+            assumptions.append(self._off[question.violated.name])
+        self._blamed = question.principles
+        answer = self._check(assumptions, PATIENCE if self._compiler else inf)
+        if answer is Answer.UNKNOWN and self._compiler is not None:
+            try:
+                return self._compiled(question, self._compiler)
+            except LimitError:
+                self._compiler = None
+                answer = self._check(assumptions)
+        if answer is Answer.NO:
+            core = {str(literal) for literal in self._solver.unsat_core()}
+            self._blamed = tuple(p for p in question.principles if str(self._on[p.name]) in core)
+        return answer
+
+    def _compiled(self, question: _Question, compiler: Compiler) -> Answer:
+        compiler.budget = Budget(seconds=max(0.0, self._end - time.monotonic()))
+        parts = [compiler.compile(invariants(self.principles.space))]
+        parts += [compiler.compile(p.keeps) for p in question.principles]
+        if question.violated:
+            parts.append(compiler.compile(question.violated.keeps).complement())
+        return Answer.NO if intersection(parts, compiler.budget).is_empty else Answer.YES
+
+    def _conflict(self, question: _Question) -> Conflict | None:
+        return self._minimal(question) if self._ask(question) is Answer.NO else None
+
+    def _minimal(self, question: _Question) -> Conflict:
+        """Drop principles one at a time from a question just answered with no, while it stays."""
+        question = replace(question, principles=self._blamed)
         proven = True
-        for principle in list(needed):
-            rest = [p for p in needed if p is not principle]
-            answer = self._ask([self._on[p.name] for p in rest] + fixed)
+        for principle in question.principles:
+            rest = question.without(principle)
+            answer = self._ask(rest)
             if answer is Answer.NO:
-                needed = rest
+                question = rest
             proven = proven and answer is not Answer.UNKNOWN
-        return Conflict(tuple(needed), proven)
-
-
-class Encoding:
-    """Formulas as Z3 expressions over one Boolean for each value of each variable."""
-
-    def __init__(
-        self, space: Space, context: z3.Context, add: Callable[[z3.BoolRef], None]
-    ) -> None:
-        self.space = space
-        self._context = context
-        self._add = add
-        self._zero = zero_operators(space)
-        self._formulas: dict[Formula, z3.BoolRef] = {}
-        self._measures: dict[Measure, z3.ArithRef] = {}
-        self._links: dict[tuple[int, tuple[int, ...]], z3.ArithRef] = {}
-        self.takes = [
-            [z3.Bool(f"v{number}={value}", context) for value in variable.values]
-            for number, variable in enumerate(space.variables)
-        ]
-        for values in self.takes:
-            add(z3.PbEq([(value, 1) for value in values], 1, ctx=context))
-
-    def formula(self, formula: Formula) -> z3.BoolRef:
-        if formula not in self._formulas:
-            self._formulas[formula] = self._formula(formula)
-        return self._formulas[formula]
-
-    def _formula(self, formula: Formula) -> z3.BoolRef:
-        match formula:
-            case Constant(value):
-                return z3.BoolVal(value, self._context)
-            case Choice(variable, values):
-                return self._or([self.takes[variable][value] for value in sorted(values)])
-            case Not(part):
-                return cast("z3.BoolRef", z3.Not(self.formula(part)))
-            case And(parts):
-                return self._and([self.formula(part) for part in parts])
-            case Or(parts):
-                return self._or([self.formula(part) for part in parts])
-            case Compare(amount, relation):
-                return self._related(self.amount(amount), relation)
-            case Live(index):
-                layer = self.space.layers[index]
-                reached, leading = self._reachability(layer.cell)
-                return self._and([self._flow(index, reached), leading[layer.target]])
-            case Connected(index):
-                reached, _ = self._reachability(index)
-                return self._or([reached[node] for node in self.space.cells[index].outputs])
-
-    def amount(self, amount: Amount) -> z3.ArithRef:
-        terms = [self._int(amount.constant)]
-        terms += [coefficient * self.measure(measure) for coefficient, measure in amount.terms]
-        return cast("z3.ArithRef", z3.Sum(terms))
-
-    def measure(self, measure: Measure) -> z3.ArithRef:
-        if measure not in self._measures:
-            self._measures[measure] = self._measure(measure)
-        return self._measures[measure]
-
-    def _measure(self, measure: Measure) -> z3.ArithRef:
-        match measure:
-            case Tally(weights):
-                terms = [self._link(variable, weight) for variable, weight in weights]
-            case Holding(parts):
-                terms = [z3.If(self.formula(part), self._int(1), self._int(0)) for part in parts]
-            case PathLength(extreme, cells, counted):
-                lengths = [self._path(extreme, cell, dict(counted)) for cell in cells]
-                return self._best(extreme, lengths)
-        return cast("z3.ArithRef", z3.Sum([self._int(0), *terms]))
-
-    def _link(self, variable: int, weight: tuple[int, ...]) -> z3.ArithRef:
-        """An integer that equals the weight of the value that the variable takes."""
-        key = (variable, weight)
-        if key not in self._links:
-            link = z3.Int(f"k{len(self._links)}", self._context)
-            for takes, cost in zip(self.takes[variable], weight, strict=True):
-                self._add(z3.Implies(takes, link == cost))
-            self._add(self._and([link >= min(weight), link <= max(weight)]))
-            self._links[key] = link
-        return self._links[key]
-
-    # -------------------------------------------------------------------------------- networks
-
-    def _passes(self, layer: int) -> z3.BoolRef:
-        values = self.takes[self.space.operator_variable[layer]]
-        return self._and([z3.Not(values[zero]) for zero in sorted(self._zero)])
-
-    def _reads(self, layer: int, source: int) -> z3.BoolRef:
-        variable = self.space.source_variable[layer]
-        if variable is None:
-            return z3.BoolVal(True, self._context)
-        return self.takes[variable][source]
-
-    def _flow(self, layer: int, reached: dict[str, z3.BoolRef]) -> z3.BoolRef:
-        sources = enumerate(self.space.layers[layer].sources)
-        received = [self._and([self._reads(layer, n), reached[node]]) for n, node in sources]
-        return self._and([self._passes(layer), self._or(received)])
-
-    def _reachability(self, index: int) -> tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]:
-        cell = self.space.cells[index]
-        reached = {n: z3.BoolVal(n in cell.inputs, self._context) for n in cell.nodes}
-        leading = {n: z3.BoolVal(n in cell.outputs, self._context) for n in cell.nodes}
-        for i in self.space.flow_order[index]:
-            target = self.space.layers[i].target
-            reached[target] = self._or([reached[target], self._flow(i, reached)])
-        for i in reversed(self.space.flow_order[index]):
-            layer = self.space.layers[i]
-            for number, source in enumerate(layer.sources):
-                useful = [self._passes(i), leading[layer.target], self._reads(i, number)]
-                leading[source] = self._or([leading[source], self._and(useful)])
-        return reached, leading
-
-    def _path(self, extreme: str, index: int, counted: dict[int, frozenset[int]]) -> z3.ArithRef:
-        cell = self.space.cells[index]
-        far = len(self.space.layers) + 1
-        never = self._int(-far if extreme == "longest" else far)
-        length = {node: self._int(0) if node in cell.inputs else never for node in cell.nodes}
-        for i in self.space.flow_order[index]:
-            layer = self.space.layers[i]
-            here = never
-            for number, source in enumerate(layer.sources):
-                here = z3.If(self._reads(i, number), length[source], here)
-            operators = self.takes[self.space.operator_variable[i]]
-            counts = self._or([operators[value] for value in sorted(counted.get(i, ()))])
-            step = z3.If(counts, self._int(1), self._int(0))
-            reached = here >= 0 if extreme == "longest" else here < far
-            here = z3.If(self._and([self._passes(i), reached]), here + step, never)
-            length[layer.target] = self._best(extreme, [length[layer.target], here])
-        end = self._best(extreme, [length[node] for node in cell.outputs])
-        lives = end >= 0 if extreme == "longest" else end < far
-        return cast("z3.ArithRef", z3.If(lives, end, self._int(0)))
-
-    def _best(self, extreme: str, lengths: Sequence[z3.ArithRef]) -> z3.ArithRef:
-        best = lengths[0]
-        for length in lengths[1:]:
-            better = length > best if extreme == "longest" else length < best
-            best = z3.If(better, length, best)
-        return best
-
-    # ------------------------------------------------------------------------------ Z3's own
-
-    def _int(self, value: int) -> z3.ArithRef:
-        return z3.IntVal(value, self._context)
-
-    def _and(self, parts: Sequence[Any]) -> z3.BoolRef:
-        if not parts:
-            return z3.BoolVal(True, self._context)
-        return cast("z3.BoolRef", z3.And(*parts)) if len(parts) > 1 else parts[0]
-
-    def _or(self, parts: Sequence[Any]) -> z3.BoolRef:
-        if not parts:
-            return z3.BoolVal(False, self._context)
-        return cast("z3.BoolRef", z3.Or(*parts)) if len(parts) > 1 else parts[0]
-
-    def _related(self, amount: z3.ArithRef, relation: Relation) -> z3.BoolRef:
-        match relation:
-            case "<=":
-                return amount <= 0
-            case ">=":
-                return amount >= 0
-            case "==":
-                return cast("z3.BoolRef", amount == 0)
-            case "!=":
-                return cast("z3.BoolRef", amount != 0)
-            case "<":
-                return amount < 0
-            case ">":
-                return amount > 0
+        return Conflict(question.principles, proven)

@@ -79,9 +79,9 @@ def _distinct(states: States) -> tuple[States, npt.NDArray[np.int64]]:
     """The different states, and for each state its number."""
     code = np.zeros(len(states), np.int64)
     bound = 1
-    for column in states.T:
-        low = int(column.min())
-        width = int(column.max()) - low + 1
+    lows, highs = states.min(axis=0).tolist(), states.max(axis=0).tolist()
+    for column, low, high in zip(states.T, lows, highs, strict=True):
+        width = high - low + 1
         if width == 1:
             continue
         if bound * width >= 2**62:

@@ -21,24 +21,24 @@ class WeightedSampler:
     def __init__(self, diagram: Diagram, score: Score, budget: Budget) -> None:
         parts = [diagram.spread(), *(one for _, one in score.sets)]
         weights = np.array([weight for weight, _ in score.sets])
-        states = np.array([[part.root for part in parts]], np.int32)
+        states = np.array([[part.root] for part in parts], np.int32)
         steps: list[tuple[Table, npt.NDArray[np.float64]]] = []
         total = 0
         for level, size in enumerate(diagram.sizes):
             budget.check(total, states.size * size)
             children = children_of(parts, states, level)
-            won = (children[:, 1:] == 1) & (states[:, 1:].repeat(size, axis=0) > 1)
-            gained = won @ weights + np.tile(score.gain[level], len(states))
-            alive = np.flatnonzero(children[:, 0])
+            won = (children[1:] == 1) & (states[1:].repeat(size, axis=1) > 1)
+            gained = weights @ won + np.tile(score.gain[level], states.shape[1])
+            alive = np.flatnonzero(children[0])
             radix = [width_at(part, level + 1) for part in parts]
-            following, number = distinct_states(children[alive], radix)
-            child = np.zeros(len(children), np.int32)
+            following, number = distinct_states(children[:, alive], radix)
+            child = np.zeros(children.shape[1], np.int32)
             child[alive] = number
-            gained[children[:, 0] == 0] = -np.inf
+            gained[children[0] == 0] = -np.inf
             steps.append((child.reshape(-1, size), gained.reshape(-1, size)))
             states = following
-            total += len(states)
-        self._levels = _choices(steps, len(states))
+            total += states.shape[1]
+        self._levels = _choices(steps, states.shape[1])
 
     def sample(self, number: int, generator: np.random.Generator) -> npt.NDArray[np.int8]:
         """`number` rows, drawn with replacement. Shape: number x variables."""
