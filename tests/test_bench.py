@@ -81,9 +81,7 @@ class Columns(Algebra[int]):
             result &= node
         return result
 
-    def at_least(self, terms: Sequence[tuple[int, int]], bound: int) -> int | None:
-        if not self.has_sums:
-            return None
+    def at_least(self, terms: Sequence[tuple[int, int]], bound: int) -> int:
         assert all(weight > 0 for weight, _ in terms)
         rows = range(len(self.rows))
         return self.of([sum(w for w, node in terms if node >> r & 1) >= bound for r in rows])
@@ -110,6 +108,14 @@ def test_a_lowered_formula_holds_where_the_formula_holds(
 ) -> None:
     rows = Drawing(space).rows(100, np.random.default_rng(data.draw(st.integers(0, 99))))
     agree(space, drawn_formula(space, data), rows, has_sums)
+
+
+@pytest.mark.parametrize("has_sums", [False, True], ids=["graphs", "sums"])
+def test_sums_over_sources_and_operators_together_are_lowered(has_sums: bool) -> None:
+    plain = "count(l in reduce: l from input0 and l is skip_connect)"
+    text = f"require {plain} + {plain} - count(skip_connect) + count(l in late: l is live) >= 3"
+    rows = Drawing(DARTS).rows(300, np.random.default_rng(5))
+    agree(DARTS, bound(f"space darts principle p {text}", DARTS).keeps, rows, has_sums)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)

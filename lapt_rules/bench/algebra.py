@@ -10,8 +10,12 @@ Node = TypeVar("Node")
 
 
 class Algebra(ABC, Generic[Node]):
-    """What a peer can do with its conditions; `true` and `false` are the same object always."""
+    """What a peer can do with its conditions; `true` and `false` are the same object always.
 
+    One that `has_sums` is asked for `at_least`; for the others sums are taken apart.
+    """
+
+    has_sums = False
     true: Node
     false: Node
 
@@ -42,6 +46,6 @@ class Algebra(ABC, Generic[Node]):
         ]
         return self.disjunction(chosen)
 
-    def at_least(self, terms: Sequence[tuple[int, Node]], bound: int) -> Node | None:
-        """Σ weight · node >= bound, weights positive; None where the algebra has no sums."""
-        return None
+    def at_least(self, terms: Sequence[tuple[int, Node]], bound: int) -> Node:
+        """Σ weight · node >= bound, with positive weights."""
+        raise NotImplementedError

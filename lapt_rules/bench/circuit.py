@@ -8,11 +8,15 @@ own; lengths of paths are unary, one condition for each `at least k` or `at most
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Generic
+
+import numpy as np
+import numpy.typing as npt
 
 from lapt_rules.bench.algebra import Algebra, Node
 from lapt_rules.bench.sums import Item, Sums
-from lapt_rules.logic.compiling import as_tally
+from lapt_rules.logic.compiling import as_tally, single_choice
 from lapt_rules.logic.formula import (
     Amount,
     And,
@@ -95,53 +99,76 @@ class Circuit(Generic[Node]):
                 return equal if relation == "==" else negation(equal)
 
     def _items(self, amount: Amount) -> tuple[int, list[Item[Node]]]:
-        """The amount as a constant and parts whose least weight is 0, variables last."""
-        fixed = amount.constant
+        """The amount as a constant and parts whose least weight is 0, ladders first."""
         ladders: list[Item[Node]] = []
-        tally: dict[int, list[int]] = {}
+        tables: dict[tuple[int, ...], npt.NDArray[np.int64]] = {}
+
+        def add(variables: tuple[int, ...], weights: npt.NDArray[np.int64]) -> None:
+            tables[variables] = tables.get(variables, 0) + weights
+
         for coefficient, measure in amount.terms:
             plain = as_tally(measure, self._sizes)
             if plain is not None:
                 for variable, weights in plain.weights:
-                    sums = tally.setdefault(variable, [0] * len(weights))
-                    for value, weight in enumerate(weights):
-                        sums[value] += coefficient * weight
+                    add((variable,), coefficient * np.array(weights, np.int64))
             elif isinstance(measure, Holding):
                 for part in measure.parts:
-                    ladders.append(Item((0, coefficient), steps=(self.lower(part),)))
+                    pair = None if self.algebra.has_sums else self._pair(part)
+                    if pair is None:
+                        ladders.append(Item((0, coefficient), steps=(self.lower(part),)))
+                    else:
+                        add(pair[0], coefficient * pair[1])
             elif isinstance(measure, PathLength):
                 steps = self._ladder(measure)
-                weights = tuple(coefficient * k for k in range(len(steps) + 1))
-                ladders.append(Item(weights, steps=steps))
-        items = ladders + [Item(tuple(w), variable=v) for v, w in sorted(tally.items())]
-        shifted = []
-        for item in items:
-            least = min(item.weights)
-            fixed += least
-            weights = tuple(weight - least for weight in item.weights)
-            if any(weights):
-                shifted.append(Item(weights, item.variable, item.steps))
-        return fixed, shifted
+                heights = tuple(coefficient * k for k in range(len(steps) + 1))
+                ladders.append(Item(heights, steps=steps))
+        items = ladders + [
+            Item(tuple(weights.reshape(-1).tolist()), variables, weights.shape)
+            for variables, weights in sorted(_absorbed(tables).items())
+        ]
+        fixed = amount.constant + sum(min(item.weights) for item in items)
+        shifted = [
+            replace(item, weights=tuple(weight - min(item.weights) for weight in item.weights))
+            for item in items
+        ]
+        return fixed, [item for item in shifted if any(item.weights)]
+
+    def _pair(self, part: Formula) -> tuple[tuple[int, ...], npt.NDArray[np.int64]] | None:
+        """Where a condition joins choices of two variables: these, and 1 where both are met."""
+        if not isinstance(part, And):
+            return None
+        met: dict[int, npt.NDArray[np.int64]] = {}
+        for one in part.parts:
+            single = single_choice(one, self._sizes)
+            if single is None or single[0] in met:
+                return None
+            values = np.zeros(self._sizes[single[0]], np.int64)
+            values[list(single[1])] = 1
+            met[single[0]] = values
+        if len(met) != 2:
+            return None
+        first, second = sorted(met)
+        return (first, second), np.outer(met[first], met[second])
 
     def _at_least(self, items: list[Item[Node]], bound: int) -> Node:
         most = sum(max(item.weights) for item in items)
         if bound <= 0 or bound > most:
             return self.algebra.true if bound <= 0 else self.algebra.false
+        if not self.algebra.has_sums:
+            return Sums(self.algebra, items).at_least(bound)
         fixed, terms = self._terms(items)
-        own = self.algebra.at_least(terms, bound - fixed)
-        return Sums(self.algebra, items).at_least(bound) if own is None else own
+        return self.algebra.at_least(terms, bound - fixed)
 
     def _terms(self, items: list[Item[Node]]) -> tuple[int, list[tuple[int, Node]]]:
         """A sum as a constant and positive weights of single conditions."""
         fixed = 0
         terms: list[tuple[int, Node]] = []
         for item in items:
-            if item.variable >= 0:
+            for variable in item.variables:
                 for weight in sorted(set(item.weights) - {0}):
                     taken = frozenset(v for v, w in enumerate(item.weights) if w == weight)
-                    terms.append((weight, self.algebra.choice(item.variable, taken)))
-                continue
-            fixed += item.weights[0]
+                    terms.append((weight, self.algebra.choice(variable, taken)))
+            fixed += 0 if item.variables else item.weights[0]
             for k, step in enumerate(item.steps):
                 weight = item.weights[k + 1] - item.weights[k]
                 if weight < 0:
@@ -278,3 +305,20 @@ class Circuit(Generic[Node]):
         if not values:
             return self.algebra.false
         return self.algebra.choice(self.space.operator_variable[layer], values)
+
+
+def _absorbed(
+    tables: dict[tuple[int, ...], npt.NDArray[np.int64]],
+) -> dict[tuple[int, ...], npt.NDArray[np.int64]]:
+    """Weights of pairs and of single variables, each of these added to a pair that has it."""
+    pairs = [variables for variables in tables if len(variables) == 2]
+    found: dict[tuple[int, ...], npt.NDArray[np.int64]] = {pair: tables[pair] for pair in pairs}
+    for variables, weights in tables.items():
+        if len(variables) == 1:
+            home = next((pair for pair in pairs if variables[0] in pair), None)
+            if home is None:
+                found[variables] = weights
+            else:
+                column = weights[:, None] if home[0] == variables[0] else weights
+                found[home] = found[home] + column
+    return found

@@ -17,13 +17,15 @@ from lapt_rules.bench.algebra import Algebra, Node
 
 @dataclass(frozen=True)
 class Item(Generic[Node]):
-    """One part of a sum: a weight for each value of a variable, or of a ladder of conditions.
+    """One part of a sum: a weight for each value of some variables, or of a ladder of conditions.
 
-    On a ladder, `steps[k - 1]` says that the value is k at least.
+    Of several variables the last varies fastest, with `sizes` values each. On a ladder,
+    `steps[k - 1]` says that the value is k at least.
     """
 
     weights: tuple[int, ...]
-    variable: int = -1
+    variables: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
     steps: tuple[Node, ...] = ()
 
 
@@ -67,11 +69,20 @@ class Sums(Generic[Node]):
         children: list[Any] = [below[weight] for weight in item.weights]
         if all(child == children[0] for child in children):
             return below[item.weights[0]]
-        if item.variable >= 0:
-            return self._algebra.branch(item.variable, children)
+        if item.variables:
+            for variable, size in zip(reversed(item.variables), reversed(item.sizes), strict=True):
+                groups = range(0, len(children), size)
+                children = [self._branch(variable, children[i : i + size]) for i in groups]
+            only: Node = children[0]
+            return only
         node = children[0]
         for before, child, step in zip(children, children[1:], item.steps, strict=False):
             if child != before:
                 node = self._algebra.either(step, child, node)
         result: Node = node
         return result
+
+    def _branch(self, variable: int, children: Sequence[Node]) -> Node:
+        if all(child == children[0] for child in children):
+            return children[0]
+        return self._algebra.branch(variable, children)

@@ -15,6 +15,8 @@ class _Model(Clauses):
     """Clauses go into the model as they come; a sum that counts as a condition is enforced by it,
     its opposite by the negated condition."""
 
+    has_sums = True
+
     def __init__(self, sizes: Sequence[int]) -> None:
         from ortools.sat.python import cp_model
 

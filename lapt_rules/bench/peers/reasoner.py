@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lapt_rules.bench.peers.peer import About, Peer
-from lapt_rules.logic import smt
 from lapt_rules.logic.arrays import Rows
-from lapt_rules.logic.principles import Principle
+from lapt_rules.logic.smt import Reasoner
 from lapt_rules.space import Architecture
 
 LONG = 3600.0
-
-_REJECTERS = "rejecters"  # by name, as not every version of the reasoner has it
+"""Seconds for all questions together: the bench has a limit of its own."""
 
 
 class ThroughZ3(Peer):
-    about = About("lapt, Z3", ("explain",) if hasattr(smt.Reasoner, _REJECTERS) else ())
+    about = About("lapt, Z3", ("explain",))
 
     def explainer(self) -> Callable[[Rows], Sequence[Sequence[str]]]:
-        reasoner = smt.Reasoner(self.principles, LONG)
-        rejecters: Callable[[Architecture], list[Principle]] = getattr(reasoner, _REJECTERS)
+        reasoner = Reasoner(self.principles, LONG)
 
         def explain(rows: Rows) -> list[list[str]]:
             architectures = [Architecture(self.space, tuple(row)) for row in rows.tolist()]
-            return [[principle.name for principle in rejecters(one)] for one in architectures]
+            found = [reasoner.rejecters(architecture) for architecture in architectures]
+            return [[principle.name for principle in principles or ()] for principles in found]
 
         return explain

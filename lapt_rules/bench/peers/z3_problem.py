@@ -18,6 +18,8 @@ from lapt_rules.logic.principles import PrincipleSet
 
 
 class Z3Algebra(Algebra[Any]):
+    has_sums = True
+
     def __init__(self, sizes: Sequence[int]) -> None:
         self.true, self.false = z3.BoolVal(True), z3.BoolVal(False)
         self.takes = [
