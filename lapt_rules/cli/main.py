@@ -26,6 +26,7 @@ VERBS = {
     "show": "Show a space: layers, operators, classes, regions, costs, notation.",
     "costs": "Count what each operator costs in the network itself; compare with space.toml.",
     "spaces": "List the spaces that are known.",
+    "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }
 """Every verb and its one line of help; the verb itself is loaded only when it is called."""
 
