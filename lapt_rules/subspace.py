@@ -17,8 +17,8 @@ from lapt_rules.errors import (
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
 from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Diagram, intersection
-from lapt_rules.logic.formula import TRUE, Formula
+from lapt_rules.logic.diagram import Diagram
+from lapt_rules.logic.formula import TRUE, And, Formula
 from lapt_rules.logic.principles import Preference
 from lapt_rules.logic.ranking import Ranking
 from lapt_rules.logic.sampling import Sampler
@@ -55,8 +55,8 @@ class Subspace:
         self.keeps = keeps
         self.preferences = tuple(preferences)
         self._compiler = compiler or Compiler(space)
-        parts = [well_formed(space), self._compiler.compile(keeps)]
-        self._diagram = intersection(parts, self._compiler.budget).spread()
+        self._compiler.learn(invariants(space), well_formed(space))
+        self._diagram = self._compiler.compile(And((invariants(space), keeps))).spread()
 
     def __repr__(self) -> str:
         return f"<Subspace of {self.space.name}: {self.count():,} architectures>"
