@@ -15,8 +15,7 @@ def kept_moves(
     architectures: Sequence[Architecture], members: Callable[[Rows], Mask]
 ) -> list[Rows]:
     """For each architecture the rows one move away that are members."""
-    reachable = [moves(architecture) for architecture in architectures]
-    kept = members(np.concatenate(reachable))
-    ends = np.cumsum([len(rows) for rows in reachable])[:-1]
-    parts = zip(reachable, np.split(kept, ends), strict=True)
-    return [rows[mask] for rows, mask in parts]
+    values = np.array([architecture.values for architecture in architectures], np.int8)
+    reachable = moves(architectures[0].space, values)
+    kept = members(reachable.reshape(-1, values.shape[1])).reshape(reachable.shape[:2])
+    return [rows[mask] for rows, mask in zip(reachable, kept, strict=True)]

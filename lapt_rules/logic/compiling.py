@@ -56,7 +56,7 @@ MAX_GRID = 1 << 16
 Pair: TypeAlias = tuple[tuple[int, frozenset[int]], tuple[int, frozenset[int]]]
 """Two variables, the earlier one first, each with some of its values."""
 
-_AT_ONCE = 6  # parts of one `and` or `or` that are walked together
+_AT_ONCE = 12  # parts of one `and` or `or` that are walked together
 
 
 class Compiler:

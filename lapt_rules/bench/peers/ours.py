@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from lapt_rules.bench.neighbours import kept_moves
+import numpy as np
+
 from lapt_rules.bench.peers.peer import QUESTIONS, About, Peer
 from lapt_rules.logic.arrays import Arrays, Mask, Rows
 from lapt_rules.space import Architecture
@@ -38,7 +39,8 @@ class Engine(Peer):
         subspace = self.subspace()
 
         def neighbours(architectures: Sequence[Architecture]) -> list[int]:
-            return [len(rows) for rows in kept_moves(architectures, subspace.contains)]
+            rows = np.array([architecture.values for architecture in architectures], np.int8)
+            return [len(found) for found in subspace.neighbour_rows(rows)]
 
         return neighbours
 
