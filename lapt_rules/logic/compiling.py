@@ -56,6 +56,7 @@ MAX_GRID = 1 << 16
 Pair: TypeAlias = tuple[tuple[int, frozenset[int]], tuple[int, frozenset[int]]]
 """Two variables, the earlier one first, each with some of its values."""
 
+_MOST_AHEAD = 4_096  # sums that are kept to tell which partial sums are alike
 _AT_ONCE = 12  # parts of one `and` or `or` that are walked together
 
 
@@ -241,6 +242,7 @@ class Compiler:
         least = sum(min(w) for w in weights.values()) + sum(min(0, more) for more, _ in pairs)
         most = sum(max(w) for w in weights.values()) + sum(max(0, more) for more, _ in pairs)
         states = np.full((1, 1), fixed, np.int64)  # the sum, then a column a pair under way
+        ahead = self._sums_ahead(weights, pairs, top, bottom)
         under_way: list[tuple[int, Pair]] = []
         tables: list[Table] = []
         total = 0
@@ -266,6 +268,8 @@ class Compiler:
                 firsts[:, list(values), column] = 1
             following = np.concatenate([following[:, :, [0, *kept]], firsts], axis=2)
             reached = following.reshape(-1, following.shape[2])
+            if level in ahead:
+                reached[:, 0] = _alike(reached[:, 0], ahead[level], relation)
             always, never = _settled(reached[:, 0], least, most, relation)
             ids = always.astype(np.int32)
             undecided = np.flatnonzero(~always & ~never)
@@ -275,6 +279,42 @@ class Compiler:
             total += len(states)
             self.budget.check(total)
         return reduced(Diagram(self.sizes, 2, top, tuple(tables)))
+
+    def _sums_ahead(
+        self,
+        weights: dict[int, list[int]],
+        pairs: Sequence[tuple[int, Pair]],
+        top: int,
+        bottom: int,
+    ) -> dict[int, npt.NDArray[np.int64]]:
+        """For each of the last levels what may still be added after it, in order."""
+        sums = np.zeros(1, np.int64)
+        found = {}
+        for level in range(bottom - 1, top - 1, -1):
+            found[level] = sums
+            steps = np.array(weights.get(level, [0]), np.int64)
+            for more, (_, (last, _)) in pairs:
+                if last == level:
+                    steps = np.concatenate([steps, steps + more])
+            sums = np.unique(sums[:, None] + np.unique(steps))
+            if len(sums) > _MOST_AHEAD:
+                break
+        return found
+
+
+def _alike(
+    sums: npt.NDArray[np.int64], ahead: npt.NDArray[np.int64], relation: Relation
+) -> npt.NDArray[np.int64]:
+    """One sum for all that no possible rest tells apart in `sum + rest RELATION 0`."""
+    if relation in ("==", "!="):
+        place = ahead.searchsorted(-sums).clip(0, len(ahead) - 1)
+        beyond = -int(ahead[-1]) - 1  # no rest leads from there to 0
+        return np.where(ahead[place] == -sums, sums, beyond)
+    if relation in ("<=", ">"):
+        place = ahead.searchsorted(-sums, "right")
+        return np.where(place > 0, -ahead[place - 1], sums)
+    place = ahead.searchsorted(-sums, "left")
+    return np.where(place < len(ahead), -ahead[place % len(ahead)], sums)
 
 
 def _settled(
