@@ -1,4 +1,4 @@
-"""`lapt run`: the main job, LAPT's Algorithm 1 on benchmark tables."""
+"""`lapt run`: the main job, LAPT's Algorithm 1 from a source task to a target task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lapt_rules.cli import shell
 if TYPE_CHECKING:
     from lapt_rules.audit.journal import RunFolder
     from lapt_rules.authors.author import Author
-    from lapt_rules.evaluate.table import TargetTable
+    from lapt_rules.evaluate.evaluator import Evaluator
     from lapt_rules.search import Searcher
     from lapt_rules.space import Settings
     from lapt_rules.transfer import Result
@@ -22,14 +22,22 @@ _COUNT = click.IntRange(min=1)
 
 
 @click.command("run")
-@click.option("--space", "space_name", required=True, metavar="NAME", help="The search space.")
-@click.option("--source", metavar="PATH[:TASK]", help="The table that principles are learned from.")
-@click.option("--target", required=True, metavar="PATH[:TASK]", help="The table that is searched.")
+@click.option("--space", "space_name", default="digits", show_default=True, metavar="NAME")
+@click.option(
+    "--source", metavar="TABLE",
+    help="The table that principles are learned from: PATH[:TASK], or SPACE:TASK for a table that "
+    "ships with its space.  [digits: digits:jigsaw]",
+)  # fmt: skip
+@click.option("--target", metavar="TABLE", help="The table searched.  [digits: digits:class]")
 @click.option("--principles", metavar="FILE", help="Start from these principles, not learned ones.")
 @click.option("--author", default="miner", show_default=True, help="Who writes and adapts.")
 @click.option(
-    "--searcher", type=click.Choice(["rea", "random", "best-first"]), default="rea",
-    show_default=True,
+    "--evaluator", type=click.Choice(["table", "train", "supernet"]), default="table",
+    show_default=True, help="What rates a candidate: a table, its training, or shared weights.",
+)  # fmt: skip
+@click.option(
+    "--searcher", type=click.Choice(["rea", "genetic", "random", "best-first"]),
+    help="  [rea; genetic with a supernet]",
 )  # fmt: skip
 @click.option("--budget", type=int, metavar="N", help="Evaluations of the target.")
 @click.option("--iterations", type=_COUNT, metavar="G", help="Rounds of search and adaptation.")
@@ -37,6 +45,20 @@ _COUNT = click.IntRange(min=1)
 @click.option("--population", type=_COUNT, metavar="P", help="Population of the evolution.")
 @click.option("--tournament", type=_COUNT, metavar="S", help="Tournament size of the evolution.")
 @click.option("--archive-size", type=_COUNT, metavar="N", help="Architectures learned from.")
+@click.option(
+    "--data", default="digits", show_default=True, metavar="SPEC",
+    help="Images to train on: digits, cifar10:FOLDER or npz:FOLDER.",
+)  # fmt: skip
+@click.option("--epochs", type=_COUNT, metavar="N", help="Epochs of a training.")
+@click.option(
+    "--rated", type=_COUNT, default=5_000, show_default=True, metavar="N",
+    help="Random architectures rated by a supernet, the best of which are learned from.",
+)  # fmt: skip
+@click.option(
+    "--cache", type=click.Path(path_type=Path), default="runs/trained", show_default=True,
+    metavar="FOLDER", help="Where trainings are kept: what is there is not trained again.",
+)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="Where torch computes.")
 @shell.metric_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--twins", is_flag=True, help="Allow evaluations of cells that compute the same.")
@@ -45,10 +67,16 @@ _COUNT = click.IntRange(min=1)
 def command(
     space_name: str,
     source: str | None,
-    target: str,
+    target: str | None,
     principles: str | None,
     author: str,
-    searcher: str,
+    evaluator: str,
+    searcher: str | None,
+    data: str,
+    epochs: int | None,
+    rated: int,
+    cache: Path,
+    device: str,
     seed: int,
     twins: bool,
     out: Path | None,
@@ -61,43 +89,55 @@ def command(
 
     Learns principles from --source (or takes --principles), searches the exact subspace that they
     keep, adapts them to what is found, and writes a run folder. Settings that are not given are
-    those of the space (Table 1 of the LAPT paper; `lapt show SPACE --json`). Without --source the
+    those of the space (Table 1 of the LAPT paper; `lapt show SPACE --json`). Without a source the
     given principles stay as they are.
+
+    Without any option it runs on the table of `digits` that ships with it, from the task jigsaw to
+    the task class. With `--evaluator train` candidates are trained on --data; with `supernet`
+    they are rated by weights that all share, and so is the archive, unless --source names a table.
     """
     from lapt_rules.audit.journal import RunFolder
     from lapt_rules.authors.author import Brief, author_named
     from lapt_rules.authors.fixed import FixedPrinciples
+    from lapt_rules.cli.run_target import Wanted, archive_of, evaluator_of
     from lapt_rules.errors import RunError
-    from lapt_rules.evaluate.evaluator import Archive
-    from lapt_rules.evaluate.table import TargetTable
     from lapt_rules.space import load_space
     from lapt_rules.transfer import admit, check, transfer
 
     space = load_space(space_name)
     settings = replace(space.settings, **{k: v for k, v in overrides.items() if v is not None})
-    if source is None and principles is None:
+    settings = replace(settings, archive=archive_size or settings.archive)
+    if space.name == "digits" and evaluator == "table":
+        source = source or (None if principles else "digits:jigsaw")
+        target = target or "digits:class"
+    given = shell.read_file(principles) if principles else None
+    if given is None and source is None and evaluator != "supernet":
         fix = "give --source TABLE to learn from, or --principles FILE"
         raise RunError("there is nothing to start from", fix)
-    given = shell.read_file(principles) if principles else None
-    if source is None:
-        archive = Archive(space, (), "no source")
-        writer: Author = FixedPrinciples(given or "")
-    else:
-        table = shell.read_table(source, space, metric)
-        archive = table.archive(archive_size or settings.archive)
-        writer = author_named(author)
-    evaluator = TargetTable(shell.read_table(target, space, metric))
-    check(archive, evaluator, settings)
+    wanted = Wanted(
+        space, evaluator, target, metric, data, epochs, rated, cache, device, seed, settings
+    )
+    nobody: Author = FixedPrinciples(given or "")
     if given is not None:
-        admit(given, principles or "", Brief(space, archive, settings.top, settings.population))
-    folder = RunFolder.create(out, f"{space.name}-{evaluator.name.replace(':', '-')}-seed{seed}")
+        brief = Brief(space, archive_of(wanted, None, None), settings.top, settings.population)
+        _, subspace = admit(given, principles or "", brief)
+        # What is explored may lie outside: then the weights must know the whole space.
+        rating = evaluator_of(wanted, subspace if source is None else None)
+    else:
+        rating = evaluator_of(wanted, None)
+    archive = archive_of(wanted, source, rating if given is None else None)
+    writer = author_named(author) if len(archive) else nobody
+    check(archive, rating, settings)
+    folder = RunFolder.create(out, f"{space.name}-{rating.name.replace(':', '-')}-seed{seed}")
+    chosen = searcher or ("genetic" if evaluator == "supernet" else "rea")
     request: dict[str, object] = {
         "space": space.name,
         "source": archive.origin,
-        "target": evaluator.name,
+        "target": rating.name,
+        "evaluator": evaluator,
         "principles": principles,
         "author": writer.name,
-        "searcher": searcher,
+        "searcher": chosen,
         "seed": seed,
         "twins": twins,
         "settings": {**asdict(settings), "archive": len(archive)},
@@ -106,9 +146,9 @@ def command(
     result = transfer(
         space,
         archive,
-        evaluator,
+        rating,
         writer,
-        _searcher(searcher, settings),
+        _searcher(chosen, settings),
         settings,
         principles=given,
         path=principles or "",
@@ -116,23 +156,33 @@ def command(
         twins=twins,
         journal=folder,
     )
-    value = _as_json(result, evaluator, folder)
+    shell.status("")
+    value = _as_json(result, rating, folder)
     folder.ended({key: part for key, part in value.items() if key != "folder"})
-    shell.answer(as_json, value, _as_text(result, evaluator, folder, settings.budget))
+    shell.answer(as_json, value, _as_text(result, rating, folder, settings.budget))
 
 
 def _searcher(name: str, settings: Settings) -> Searcher:
-    from lapt_rules.search import BestFirst, RandomSearch, RegularizedEvolution
+    from lapt_rules.search import BestFirst, GeneticSearch, RandomSearch, RegularizedEvolution
 
     if name == "random":
         return RandomSearch()
     if name == "best-first":
         return BestFirst()
+    if name == "genetic":
+        return GeneticSearch(settings.population, settings.tournament)
     return RegularizedEvolution(settings.population, settings.tournament)
 
 
-def _as_json(result: Result, evaluator: TargetTable, folder: RunFolder) -> dict[str, Any]:
-    rank, of = evaluator.rank(result.best.value)
+def _rank(evaluator: Evaluator, value: float) -> tuple[int, int] | None:
+    """The rank of a value among all architectures, where a table knows them all."""
+    from lapt_rules.evaluate.table import TargetTable
+
+    return evaluator.rank(value) if isinstance(evaluator, TargetTable) else None
+
+
+def _as_json(result: Result, evaluator: Evaluator, folder: RunFolder) -> dict[str, Any]:
+    rank = _rank(evaluator, result.best.value)
     files = zip(folder.principle_files, result.revisions, strict=True)
     return {
         "space": result.space.name,
@@ -140,8 +190,8 @@ def _as_json(result: Result, evaluator: TargetTable, folder: RunFolder) -> dict[
         "best": {
             "architecture": str(result.best.architecture),
             "value": result.best.value,
-            "rank": rank,
-            "of": of,
+            "rank": rank and rank[0],
+            "of": rank and rank[1],
         },
         "evaluations": len(result.trials),
         "trajectory": [
@@ -170,24 +220,29 @@ def _unspent(evaluations: int, budget: int) -> str:
     return f" of {budget}: all that is left computes the same as something tried (see --twins)"
 
 
-def _as_text(result: Result, evaluator: TargetTable, folder: RunFolder, budget: int) -> str:
+def _as_text(result: Result, evaluator: Evaluator, folder: RunFolder, budget: int) -> str:
     lines = []
     highest = float("-inf")
     for number, trial in enumerate(result.trials, start=1):
         if trial.value > highest:
             highest = trial.value
             lines.append(f"{number:>4}  {trial.value:.4f}  {trial.architecture}")
-    rank, of = evaluator.rank(result.best.value)
     sizes = [f"{r.subspace_size:,} ({r.step})" for r in result.revisions]
-    return "\n".join(
-        [
-            f"each new best on {evaluator.name}:",
-            *lines,
-            "",
-            f"best architecture  {result.best.architecture}",
-            f"value              {result.best.value:.4f}, rank {rank:,} of {of:,} in the table",
-            f"evaluations        {len(result.trials)}{_unspent(len(result.trials), budget)}",
-            f"subspace           {' -> '.join(sizes)}",
-            f"run folder         {folder.path}",
-        ]
-    )
+    found = [
+        f"each new best on {evaluator.name}:",
+        *lines,
+        "",
+        f"best architecture  {result.best.architecture}",
+        f"value              {result.best.value:.4f}",
+        f"evaluations        {len(result.trials)}{_unspent(len(result.trials), budget)}",
+        f"subspace           {' -> '.join(sizes)}",
+        f"run folder         {folder.path}",
+    ]
+    rank = _rank(evaluator, result.best.value)
+    if rank is not None:
+        position, of = rank
+        found[-4] += f", rank {position:,} of {of:,} in the table"
+        # The least of n ranks drawn from 1 to N without repetition is (N + 1) / (n + 1) on average.
+        by_chance = (of + 1) / (len(result.trials) + 1)
+        found[-3] += f"; as many at random find rank {by_chance:,.0f} on average"
+    return "\n".join(found)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from lapt_rules.errors import ArchitectureError, TableError
+from lapt_rules.errors import ArchitectureError, LaptError, TableError
 
 if TYPE_CHECKING:
     from lapt_rules.evaluate.table import Table
@@ -43,6 +44,22 @@ def file_argument(verb: Verb) -> Verb:
 def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
     """Print the answer of a verb, for a program or for a person."""
     click.echo(json.dumps(value) if as_json else text)
+
+
+def status(text: str) -> None:
+    """Show on stderr what a long job is doing, in place of what stood there; only to a person."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[2K{text}", nl=False, err=True)
+
+
+@contextmanager
+def torch_needed() -> Iterator[None]:
+    """Say what to install where PyTorch, or what else a training needs, is missing."""
+    try:
+        yield
+    except ImportError as error:
+        message = f"training needs {error.name}, which is not installed"
+        raise LaptError(message, "pip install 'lapt-rules[train]'") from error
 
 
 def leave(code: int) -> NoReturn:
@@ -89,10 +106,14 @@ def read_architecture(space: Space, text: str) -> Architecture:
 
 
 def read_table(written: str, space: Space, metric: str = "") -> Table:
-    """The table that `PATH` or `PATH:TASK` names."""
+    """The table that `PATH[:TASK]` names or, for one that ships with its space, `SPACE:TASK`."""
+    from lapt_rules import content
     from lapt_rules.evaluate.table import load_table
 
     path, task = split_table(written)
+    if not path.exists() and str(path) in content.space_names():
+        shipped = content.space_folder(str(path)) / "table.npz"
+        path = shipped if shipped.exists() else path
     return load_table(path, space, task, metric)
 
 
