@@ -48,6 +48,10 @@ class ModelError(LaptError):
     """A `models/NAME.py` that is not there, or does not build the networks of its space."""
 
 
+class DataError(LaptError):
+    """A data set that is not there, or is not what its form says."""
+
+
 class LimitError(LaptError):
     """A stated limit was reached: time, size or memory."""
 
