@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lapt_rules.network import graph, isomorphism_key
     from lapt_rules.search import (
         BestFirst,
+        GeneticSearch,
         RandomSearch,
         RegularizedEvolution,
         Searcher,
@@ -55,6 +56,7 @@ _HOME = {
     "Evaluator": "evaluate.evaluator",
     "Explanation": "audit.explain",
     "FixedPrinciples": "authors.fixed",
+    "GeneticSearch": "search",
     "LaptError": "errors",
     "Miner": "authors.miner",
     "RandomSearch": "search",

@@ -25,6 +25,7 @@ VERBS = {
     "diff": "Count what one principle file gains and loses against another.",
     "show": "Show a space: layers, operators, classes, regions, costs, notation.",
     "costs": "Count what each operator costs in the network itself; compare with space.toml.",
+    "agree": "Say how well two ratings of the same architectures agree.",
     "spaces": "List the spaces that are known.",
 }
 """Every verb and its one line of help; the verb itself is loaded only when it is called."""
