@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lapt_rules.analysis import refine
-from lapt_rules.errors import ArchitectureError, ModelError, RunError
+from lapt_rules.errors import ArchitectureError, DataError, ModelError, RunError
 from lapt_rules.evaluate.model import build
 from lapt_rules.space import Architecture, Space, load_space
 from lapt_rules.subspace import whole
@@ -24,7 +24,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 torch.set_num_threads(1)  # networks are small and tests run side by side
 
-from lapt_rules.evaluate.data import DataSet, load_data  # noqa: E402
+from lapt_rules.evaluate.data import DataSet, Split, load_data  # noqa: E402
 from lapt_rules.evaluate.inherited import SupernetEvaluator, rate, supernet_archive  # noqa: E402
 from lapt_rules.evaluate.shared_weights import SharedNetwork  # noqa: E402
 from lapt_rules.evaluate.supernet import (  # noqa: E402
@@ -428,6 +428,18 @@ def test_nothing_is_trained_on_an_empty_subspace(
         train_supernet(
             nas201, Subspace(nas201, FALSE), digits, TINY, seed=0, folder=tmp_path / "net"
         )
+
+
+def test_images_in_colour_are_not_for_a_network_that_takes_grey_ones(
+    digits: DataSet, tmp_path: Path
+) -> None:
+    def coloured(split: Split) -> Split:
+        return replace(split, pixels=split.pixels.expand(-1, 3, -1, -1))
+
+    parts = {name: coloured(getattr(digits, name)) for name in ("train", "valid", "test")}
+    data, space = replace(digits, **parts), load_space("digits")
+    with pytest.raises(DataError, match="3 colours"):
+        train_supernet(space, whole(space), data, Setting(), seed=0, folder=tmp_path)
 
 
 def test_images_are_moved_and_flipped_and_nothing_else() -> None:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lapt_rules.errors import RunError
+from lapt_rules.errors import DataError, RunError
 from lapt_rules.evaluate.data import DataSet
 from lapt_rules.evaluate.model import load_model
 from lapt_rules.evaluate.shared_weights import SharedNetwork
@@ -110,7 +110,8 @@ def train_supernet(
     """Train a supernet on `data.train`, or go on where the training in `folder` stopped.
 
     A checkpoint is written after each epoch, and after each `every` steps. Raises RunError for an
-    empty subspace, and where the folder holds the training of another request.
+    empty subspace and where the folder holds the training of another request, DataError where the
+    network does not take such images.
     """
     if not subspace.count():
         raise RunError("there is nothing to train: the subspace is empty", "weaken the principles")
@@ -154,8 +155,12 @@ def load_supernet(
         if request.get(name) != mine:
             message = f"{folder}: the {name} of its training is `{request.get(name)}`"
             raise RunError(f"{message}, not `{mine}`", "name the one it was trained for")
-    setting = Setting(**request["setting"])
-    training = _Training(space, data, setting, request["seed"], torch.device(device))
+    try:
+        setting, seed = Setting(**request["setting"]), int(request["seed"])
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{folder / _REQUEST}: this is not how it was written"
+        raise RunError(message, "put the original back") from error
+    training = _Training(space, data, setting, seed, torch.device(device))
     training.load(folder)
     if training.epoch < setting.epochs:
         message = f"{folder}: {training.epoch} of {setting.epochs} epochs are done"
@@ -173,6 +178,13 @@ class _Training:
         self.network = SharedNetwork(
             space, seed=seed, **{**_answers(space, data.classes), **setting.skeleton}
         ).to(device)
+        colours = data.image_shape[0]
+        if colours not in (1, self.network.colours):
+            raise DataError(
+                f"{data.name} has {colours} colours, the network of {space.name} takes "
+                f"{self.network.colours}",
+                "take other data",
+            )
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), setting.rate, setting.momentum, weight_decay=setting.decay
         )
