@@ -52,6 +52,10 @@ class DataError(LaptError):
     """A data set that is not there, or is not what its form says."""
 
 
+class TrainingError(LaptError):
+    """A training that cannot start or go on: an impossible setting, another one's checkpoint."""
+
+
 class LimitError(LaptError):
     """A stated limit was reached: time, size or memory."""
 

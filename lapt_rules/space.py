@@ -36,10 +36,17 @@ STANDARD_REGIONS = ("all", "early", "late")
 
 @dataclass(frozen=True)
 class Operator:
+    """What a layer may compute.
+
+    `costs` are what it adds to the whole network in each of the space's cells, `strided_costs` the
+    same where the layer reads a `strided` node.
+    """
+
     name: str
     classes: tuple[str, ...]
     function: Function
-    costs: Mapping[str, int] = field(hash=False)
+    costs: Mapping[str, tuple[int, ...]] = field(hash=False)
+    strided_costs: Mapping[str, tuple[int, ...]] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,13 @@ class Space:
             for name in operator.classes:
                 members.setdefault(name, []).append(operator.name)
         return {name: tuple(operators) for name, operators in members.items()}
+
+    def operator_costs(self, cost: str, layer: int, source: str) -> tuple[int, ...]:
+        """What each operator costs on a layer that reads the node `source`."""
+        cell = self.layers[layer].cell
+        if source in self.cells[cell].strided:
+            return tuple(operator.strided_costs[cost][cell] for operator in self.operators)
+        return tuple(operator.costs[cost][cell] for operator in self.operators)
 
     @cached_property
     def layer_index(self) -> dict[str, int]:

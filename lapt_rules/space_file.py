@@ -33,6 +33,7 @@ MAX_LAYERS = 256
 
 _Strings = Annotated[list[str], Meta(min_length=1, max_length=MAX_LAYERS)]
 _Sources = Annotated[list[str], Meta(min_length=1, max_length=MAX_CHOICES)]
+_Amount = Annotated[int, Meta(ge=0, le=10**12)]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -62,7 +63,8 @@ class _Layer(_Strict, rename={"sources": "from", "target": "to"}):
 class _Operator(_Strict, rename={"classes": "class"}):
     classes: str | _Strings
     function: Function
-    costs: dict[str, Annotated[int, Meta(ge=0, le=10**12)]] = {}
+    costs: dict[str, _Amount | dict[str, _Amount]] = {}
+    strided_costs: dict[str, _Amount | dict[str, _Amount]] = {}
 
 
 class _Cost(_Strict):
@@ -119,7 +121,16 @@ class _Reader:
             for name, operator in declared.operators.items()
         }
         for name, operator in declared.operators.items():
-            self._known(operator.costs, declared.costs, f"operators.{name}.costs", "cost")
+            for key in ("costs", "strided_costs"):
+                amounts = getattr(operator, key)
+                self._known(amounts, declared.costs, f"operators.{name}.{key}", "cost")
+                for cost, amount in amounts.items():
+                    where = f"operators.{name}.{key}.{cost}"
+                    self._known(amount if isinstance(amount, dict) else (), cells, where, "cell")
+        costs = {
+            name: {cost: self._by_cell(operator.costs.get(cost, 0)) for cost in declared.costs}
+            for name, operator in declared.operators.items()
+        }
         for first, second in declared.unordered:
             self._known([first, second], self.layer_names, "unordered", "layer")
         return Space(
@@ -136,7 +147,13 @@ class _Reader:
                     name,
                     tuple(classes[name]),
                     operator.function,
-                    {cost: operator.costs.get(cost, 0) for cost in declared.costs},
+                    costs[name],
+                    {
+                        cost: self._by_cell(operator.strided_costs[cost])
+                        if cost in operator.strided_costs
+                        else costs[name][cost]
+                        for cost in declared.costs
+                    },
                 )
                 for name, operator in declared.operators.items()
             ),
@@ -151,6 +168,12 @@ class _Reader:
             settings=declared.settings,
             folder=self.folder,
         )
+
+    def _by_cell(self, amount: int | dict[str, int]) -> tuple[int, ...]:
+        """A cost in each cell: one number for all, or a table with 0 for cells not named."""
+        if isinstance(amount, int):
+            return (amount,) * len(self.declared.cells)
+        return tuple(amount.get(cell, 0) for cell in self.declared.cells)
 
     def _check_names(self) -> None:
         declared = self.declared

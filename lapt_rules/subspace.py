@@ -17,14 +17,16 @@ from lapt_rules.errors import (
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
 from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Diagram, intersection
-from lapt_rules.logic.formula import TRUE, Formula
+from lapt_rules.logic.diagram import Diagram
+from lapt_rules.logic.formula import TRUE, And, Formula
 from lapt_rules.logic.principles import Preference
 from lapt_rules.logic.ranking import Ranking
 from lapt_rules.logic.sampling import Sampler
 from lapt_rules.logic.scoring import Score
 from lapt_rules.logic.weighting import WeightedSampler
 from lapt_rules.space import Architecture, Space
+
+_LISTED_FIRST, _LISTED_AT_ONCE = 1_024, 16_384
 
 MAX_LISTED = 1_000_000
 """The largest set whose architectures are listed one by one."""
@@ -55,8 +57,8 @@ class Subspace:
         self.keeps = keeps
         self.preferences = tuple(preferences)
         self._compiler = compiler or Compiler(space)
-        parts = [well_formed(space), self._compiler.compile(keeps)]
-        self._diagram = intersection(parts, self._compiler.budget).spread()
+        self._compiler.learn(invariants(space), well_formed(space))
+        self._diagram = self._compiler.compile(And((invariants(space), keeps))).spread()
 
     def __repr__(self) -> str:
         return f"<Subspace of {self.space.name}: {self.count():,} architectures>"
@@ -77,11 +79,10 @@ class Subspace:
         return self._diagram.contains(rows)
 
     def __iter__(self) -> Iterator[Architecture]:
-        count, start, size = self.count(), 0, 64
-        while start < count:
-            stop = min(start + size, count)
-            yield from map(self._architecture, self._listed(start, stop))
-            start, size = stop, min(2 * size, 65_536)
+        yield from self._architectures(self._diagram.first(_LISTED_FIRST))
+        for start in range(_LISTED_FIRST, self.count(), _LISTED_AT_ONCE):
+            stop = min(start + _LISTED_AT_ONCE, self.count())
+            yield from self._architectures(self._listed(start, stop))
 
     @cached_property
     def rows(self) -> Rows:
@@ -107,14 +108,14 @@ class Subspace:
         """The member at a position, from 0; IndexError beyond the last."""
         if not 0 <= position < self.count():
             raise IndexError(f"no architecture at {position}: the subspace has {self.count()}")
-        return self._architecture(self._listed(position, position + 1)[0])
+        return self._architectures(self._listed(position, position + 1))[0]
 
     def sample(self, number: int, seed: int = 0) -> list[Architecture]:
         """`number` architectures drawn uniformly with replacement; the same seed, the same draw.
 
         Raises RunError where the set is empty.
         """
-        return [self._architecture(row) for row in self.sample_rows(number, seed)]
+        return self._architectures(self.sample_rows(number, seed))
 
     def sample_rows(self, number: int, seed: int = 0) -> Rows:
         """The same as rows of variable values, millions a second."""
@@ -134,8 +135,7 @@ class Subspace:
         if not self.count():
             raise RunError("there is nothing to draw from: the set is empty")
         sampler = WeightedSampler(self._diagram, self._score, self._compiler.budget)
-        rows = sampler.sample(number, np.random.default_rng(seed))
-        return [self._architecture(row) for row in rows]
+        return self._architectures(sampler.sample(number, np.random.default_rng(seed)))
 
     @cached_property
     def _score(self) -> Score:
@@ -154,7 +154,7 @@ class Subspace:
             if seed is not None:
                 ties = np.random.default_rng(seed).permutation(self.count())
             order = np.lexsort((ties, -self.scores))[:number]
-            return [self._architecture(self.rows[i]) for i in order]
+            return self._architectures(self.rows[order])
         if self.preferences:
             ranked = Ranking(self._diagram, self._score).rows(seed)
             return [Architecture(self.space, values) for values in islice(ranked, number)]
@@ -177,38 +177,43 @@ class Subspace:
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """The members one move away from any architecture of the space: see `moves`."""
-        reachable = moves(architecture)
-        return [self._architecture(row) for row in reachable[self.contains(reachable)]]
+        (found,) = self.neighbour_rows(np.array([architecture.values], np.int8))
+        return self._architectures(found)
 
-    def _architecture(self, row: npt.NDArray[np.int8]) -> Architecture:
-        return Architecture(self.space, tuple(row.tolist()))
+    def neighbour_rows(self, rows: Rows) -> list[Rows]:
+        """The same for many at once: for each row of values, the rows of its neighbours."""
+        reachable = moves(self.space, rows)
+        kept = self.contains(reachable.reshape(-1, rows.shape[1])).reshape(reachable.shape[:2])
+        return [some[mask] for some, mask in zip(reachable, kept, strict=True)]
+
+    def _architectures(self, rows: Rows) -> list[Architecture]:
+        return [Architecture(self.space, tuple(values)) for values in rows.tolist()]
 
 
-def moves(architecture: Architecture) -> Rows:
+def moves(space: Space, rows: Rows) -> Rows:
     """Everything one move away: another operator on one layer, or another source of one layer.
 
     Where two layers are an unordered pair and the new source breaks their order, the pair is
-    sorted again and the operators go with their sources. Shape: moves x variables. A move may
-    leave the space (two equal sources); whoever asks keeps those that are in the set.
+    sorted again and the operators go with their sources. Shapes: architectures x variables, and
+    architectures x moves x variables. A move may leave the space (two equal sources); whoever asks
+    keeps those that are in the set.
     """
-    space = architecture.space
-    found = []
-    for number, variable in enumerate(space.variables):
-        for value in range(len(variable.values)):
-            if value != architecture.values[number]:
-                row = list(architecture.values)
-                row[number] = value
-                found.append(row)
-    rows = np.array(found, np.int8).reshape(-1, len(space.variables))
+    sizes = [len(variable.values) for variable in space.variables]
+    variable = np.repeat(np.arange(len(sizes)), sizes)
+    value = np.concatenate([np.arange(size, dtype=np.int8) for size in sizes])
+    every = np.repeat(rows[:, None, :], len(value), axis=1)
+    every[:, np.arange(len(value)), variable] = value
+    found: Rows = every[rows[:, variable] != value].reshape(-1, len(sizes))
     for first, second in space.unordered:
         source_a, source_b = space.source_variable[first], space.source_variable[second]
         if source_a is None or source_b is None:
             continue
         a = [source_a, space.operator_variable[first]]
         b = [source_b, space.operator_variable[second]]
-        swapped = np.flatnonzero(rows[:, source_a] > rows[:, source_b])[:, None]
-        rows[swapped, a + b] = rows[swapped, b + a]
-    return rows
+        swapped = np.flatnonzero(found[:, source_a] > found[:, source_b])[:, None]
+        found[swapped, a + b] = found[swapped, b + a]
+    moved: Rows = found.reshape(len(rows), -1, len(sizes))
+    return moved
 
 
 @cache

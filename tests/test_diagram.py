@@ -128,7 +128,7 @@ def test_counts_beyond_64_bits_are_exact() -> None:
 
 
 def test_what_needs_too_much_is_refused_with_a_fix() -> None:
-    formula = bind("space darts principle p require sum(params) <= 30000", DARTS).keeps
+    formula = bind("space darts principle p require sum(params) <= 1700000", DARTS).keeps
     with pytest.raises(LimitError, match="more than 20 nodes") as caught:
         Compiler(DARTS, Budget(nodes=20)).compile(formula)
     assert caught.value.fix

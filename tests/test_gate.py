@@ -74,13 +74,14 @@ def test_every_conflict_is_told_and_the_smallest_repair() -> None:
 def test_a_limit_names_the_principle_to_blame(darts: Space) -> None:
     text = (
         "space darts\nprinciple deep require longest(conv) >= 2\n"
-        "principle fine require sum(params) <= 40000\n"
+        "principle even require count(skip_connect) <= count(pool)\n"
+        "principle fine require sum(params in normal) <= 1300000\n"
     )
     principles = bind(parse(text, "mine.lapt"), darts)
     with pytest.raises(LimitError, match=r"compiling principle `deep` \(mine.lapt:2\)"):
         _ = Analysis(principles, Budget(nodes=2_000)).subspace
     together = Analysis(principles, Budget(nodes=4_000))
-    blamed = r"1 of these principles \([\d,]+ nodes\) together with `fine` \(mine.lapt:3\)"
+    blamed = r"2 of these principles \([\d,]+ nodes\) together with `even` \(mine.lapt:3\)"
     with pytest.raises(LimitError, match=blamed):
         _ = together.subspace
 
@@ -147,7 +148,7 @@ def test_what_cannot_be_compiled_is_said_and_z3_still_answers(
     darts: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lapt_rules.logic.diagram.Budget.__init__.__defaults__", (50, 60.0))
-    text = "space darts\nprinciple a require sum(params) <= 30000"
+    text = "space darts\nprinciple a require sum(params) <= 1700000"
     report = examine(text, "x", darts)
     assert [d.code for d in report.diagnostics] == ["limit"]
     assert report.count is None

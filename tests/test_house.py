@@ -21,6 +21,7 @@ ROOMS = [
     ("authors",),
     ("transfer",),
     ("audit",),
+    ("bench",),
     ("cli",),
 ]
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}

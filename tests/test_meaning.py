@@ -348,8 +348,8 @@ def test_a_repair_of_many_principles_is_found_though_z3_alone_gives_up() -> None
     """Each question that Z3 cannot decide in time goes to the diagrams."""
     clauses = [
         "count(conv) >= 8", "count(skip_connect) <= 4", "count(pool) <= 4", "count(none) <= 2",
-        "sum(params) <= 40000", "longest(conv in normal) >= 2", "longest(conv in reduce) >= 2",
-        "count(conv) <= 3", "count(pool) >= 9", "sum(params) <= 14000", "count(none) == 5",
+        "sum(params) <= 2200000", "longest(conv in normal) >= 2", "longest(conv in reduce) >= 2",
+        "count(conv) <= 3", "count(pool) >= 9", "sum(params) <= 700000", "count(none) == 5",
         "longest(conv) >= 5", "each l in reduce: l is skip_connect", "count(skip_connect) <= 1",
     ]  # fmt: skip
     asked = reasoner(
@@ -372,7 +372,7 @@ def test_a_repair_of_many_principles_is_found_though_z3_alone_gives_up() -> None
 
 
 def test_a_sum_that_cannot_be_reached_is_decided_quickly() -> None:
-    text = "principle p require sum(params) <= 14000 principle q require count(conv) >= 11"
+    text = "principle p require sum(params) <= 700000 principle q require count(conv) >= 11"
     assert reasoner(text, DARTS).satisfiable() is Answer.NO
 
 

@@ -95,7 +95,12 @@ def test_evolution_is_that_of_real_et_al(subspace: Subspace) -> None:
             if all(isomorphism_key(one) != isomorphism_key(t.architecture) for t in trials[:number])
         ]
         if fresh:
-            assert child.values in [tuple(row) for row in moves(parent.architecture).tolist()]
+            assert child.values in [
+                tuple(row)
+                for row in moves(
+                    parent.architecture.space, np.array([parent.architecture.values], np.int8)
+                )[0].tolist()
+            ]
 
 
 def test_a_large_tournament_always_breeds_from_the_best(subspace: Subspace) -> None:

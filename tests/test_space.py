@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import table
 
@@ -246,7 +247,7 @@ def test_an_unknown_space_is_answered_with_the_nearest() -> None:
 
 def test_a_move_changes_one_operator_of_a_table_space(nas201: Space) -> None:
     start = whole(nas201).unrank(4711)
-    reached = moves(start)
+    reached = moves(start.space, np.array([start.values], np.int8))[0]
     assert len(reached) == 6 * 4
     assert all((row != start.values).sum() == 1 for row in reached)
 
@@ -258,4 +259,20 @@ def test_a_darts_move_carries_the_operators_along_with_their_sources(darts: Spac
     target[2] = "stage1"  # normal_2a, input0 -> stage1: now later than normal_2b's input1
     wanted = darts.architecture(operators, target)
     assert wanted.operators[2:4] == ("max_pool_3x3", "sep_conv_3x3")
-    assert list(wanted.values) in moves(start).tolist()
+    assert list(wanted.values) in moves(start.space, np.array([start.values], np.int8))[0].tolist()
+
+
+def test_costs_differ_by_cell_and_where_a_layer_reads_a_strided_node(darts: Space) -> None:
+    skip = darts.operator_index["skip_connect"]
+    separable = darts.operator_index["sep_conv_3x3"]
+    normal, reduce = darts.layer_index["normal_2a"], darts.layer_index["reduce_2a"]
+    assert darts.operator_costs("params", reduce, "input1")[skip] == 26_352
+    assert darts.operator_costs("params", reduce, "stage1")[skip] == 0
+    assert darts.operator_costs("params", normal, "input1")[skip] == 0
+    assert darts.operator_costs("params", normal, "stage1")[separable] == 359_856
+    assert darts.operator_costs("params", reduce, "stage1")[separable] == 56_592
+    some = "principle p require sum(params in {normal_2a, reduce_2b}) == 386208"
+    kept = darts.refine(f"space darts {some}")  # 359,856 + 26,352
+    total = whole(darts).count()
+    # A dil_conv has half the weights of a sep_conv, so that only this pair of operators fits.
+    assert kept.count() == total // 64 // 3  # reduce_2b reads input1 or, twice as often, stage1

@@ -104,7 +104,9 @@ def expressions(
     space: Space, depth: int, scope: tuple[str, ...]
 ) -> st.SearchStrategy[ast.Expression]:
     region = st.none() | regions(space)
-    largest = len(space.layers) * max(c for o in space.operators for c in o.costs.values())
+    largest = len(space.layers) * max(
+        amount for o in space.operators for by_cell in o.costs.values() for amount in by_cell
+    )
     simple = [
         st.builds(ast.Count, operator_names(space), region),
         st.builds(

@@ -27,6 +27,7 @@ VERBS = {
     "costs": "Count what each operator costs in the network itself; compare with space.toml.",
     "agree": "Say how well two ratings of the same architectures agree.",
     "spaces": "List the spaces that are known.",
+    "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }
 """Every verb and its one line of help; the verb itself is loaded only when it is called."""
 

@@ -85,13 +85,7 @@ def _as_text(space: Space) -> str:
     for layer in space.layers:
         sources = " or ".join(layer.sources)
         lines.append(f"  {layer.name:<{width}}  {sources} -> {layer.target}")
-    names = [operator.name for operator in space.operators]
-    width = max(len(name) for name in names)
-    costs = "".join(f"{cost.name:>15}" for cost in space.costs)
-    lines += ["", f"operators{'':<{width - 5}}{'class':<10}{costs}"]
-    for operator in space.operators:
-        values = "".join(f"{operator.costs[cost.name]:>15,}" for cost in space.costs)
-        lines.append(f"  {operator.name:<{width}}  {', '.join(operator.classes):<10}{values}")
+    lines += ["", *_operators(space)]
     lines += ["", "costs"]
     lines += [f"  {cost.name} in {cost.unit}: {cost.origin}" for cost in space.costs]
     lines += ["", "classes"]
@@ -114,6 +108,42 @@ def _as_text(space: Space) -> str:
     return "\n".join(lines)
 
 
+def _operators(space: Space) -> list[str]:
+    """Each operator with its costs: by cell where cells differ, a row more where striding does."""
+    operators = space.operators
+    columns = []
+    for cost in space.costs:
+        both = [amounts[cost.name] for o in operators for amounts in (o.costs, o.strided_costs)]
+        same = all(len(set(amounts)) == 1 for amounts in both)
+        cells = enumerate(space.cells)
+        columns += [
+            (cost.name, number, cost.name if same else f"{cost.name} in {cell.name}")
+            for number, cell in cells
+            if not (same and number)
+        ]
+    width = max(len(operator.name) for operator in operators) + 2
+    titles = "".join(f"{title:>18}" for _, _, title in columns)
+    lines = [f"operators{'':<{width - 5}}{'class':<10}{titles}"]
+    for operator in operators:
+        rows = [(operator.name, ", ".join(operator.classes), operator.costs)]
+        if operator.strided_costs != operator.costs:
+            rows.append(("", "strided", operator.strided_costs))
+        for name, classes, costs in rows:
+            values = "".join(f"{costs[cost][number]:>18,}" for cost, number, _ in columns)
+            lines.append(f"  {name:<{width}}  {classes:<10}{values}")
+    strided = {cell.name: _set(n for n in cell.nodes if n in cell.strided) for cell in space.cells}
+    if any(operator.strided_costs != operator.costs for operator in operators):
+        where = ", ".join(f"{nodes} in {cell}" for cell, nodes in strided.items() if nodes != "{}")
+        lines.append(f"  strided: on a layer that reads {where}")
+    return lines
+
+
+def _by_cell(space: Space, amounts: tuple[int, ...]) -> int | dict[str, int]:
+    if len(set(amounts)) == 1:
+        return amounts[0]
+    return {cell.name: amount for cell, amount in zip(space.cells, amounts, strict=True)}
+
+
 def _as_json(space: Space) -> dict[str, Any]:
     return {
         "name": space.name,
@@ -129,8 +159,13 @@ def _as_json(space: Space) -> dict[str, Any]:
             for layer in space.layers
         ],
         "operators": [
-            {"name": o.name, "classes": list(o.classes), "costs": dict(o.costs)}
-            for o in space.operators
+            {
+                "name": operator.name,
+                "classes": list(operator.classes),
+                "costs": {c: _by_cell(space, a) for c, a in operator.costs.items()},
+                "strided_costs": {c: _by_cell(space, a) for c, a in operator.strided_costs.items()},
+            }
+            for operator in space.operators
         ],
         "classes": {name: list(members) for name, members in space.classes.items()},
         "regions": {

@@ -214,7 +214,7 @@ def _split_file(path: Path) -> _Arrays:
         reason = error.strerror or "it is no .npz file"
         raise DataError(f"{path}: cannot be read: {reason}", "save it with np.savez") from error
     except ValueError as error:  # numpy's word for an object array, among others
-        message = f"{path}: it holds objects or is damaged: {error}"
+        message = f"{path}: it holds Python objects, which are not loaded, or is damaged"
         raise DataError(message, "save arrays of numbers, with np.savez") from error
     except (zipfile.BadZipFile, zlib.error, TypeError, AttributeError, EOFError) as error:
         raise DataError(f"{path}: no .npz file, or damaged", "save it with np.savez") from error

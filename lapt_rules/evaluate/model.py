@@ -156,10 +156,11 @@ class Costs:
         """Where `space.toml` says something else."""
         declared = [cost.name for cost in self.space.costs if cost.name in MEASURED]
         for (layer, operator, source), derived in self.layers.items():
-            says = self.space.operators[self.space.operator_index[operator]].costs
             for cost in declared:
-                if says[cost] != derived[cost]:
-                    yield Disagreement(layer, operator, source, cost, says[cost], derived[cost])
+                costs = self.space.operator_costs(cost, self.space.layer_index[layer], source)
+                says = costs[self.space.operator_index[operator]]
+                if says != derived[cost]:
+                    yield Disagreement(layer, operator, source, cost, says, derived[cost])
 
 
 @dataclass(frozen=True)

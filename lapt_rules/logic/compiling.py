@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property, lru_cache
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,13 +47,17 @@ from lapt_rules.logic.formula import (
     related,
     zero_operators,
 )
-from lapt_rules.logic.walking import Component, HoldingParts, Paths, RunningSum, walk
+from lapt_rules.logic.walking import Component, HoldingParts, Paths, RunningSum, distinct, walk
 from lapt_rules.space import Space
 
 MAX_GRID = 1 << 16
 """Up to this many points a space is compiled by evaluating formulas on all of them."""
 
-_AT_ONCE = 6  # parts of one `and` or `or` that are walked together
+Pair: TypeAlias = tuple[tuple[int, frozenset[int]], tuple[int, frozenset[int]]]
+"""Two variables, the earlier one first, each with some of its values."""
+
+_MOST_AHEAD = 4_096  # sums that are kept to tell which partial sums are alike
+_AT_ONCE = 12  # parts of one `and` or `or` that are walked together
 
 
 class Compiler:
@@ -176,18 +181,30 @@ class Compiler:
     def _compare(self, amount: Amount, relation: Relation) -> Diagram:
         """amount RELATION 0. Tallies are summed; other measures are taken value by value."""
         tally: dict[int, list[int]] = {}
+        pairs: list[tuple[int, Pair]] = []
         others: list[tuple[int, Measure]] = []
         for coefficient, measure in amount.terms:
-            plain = as_tally(measure, self.sizes)
-            if plain is None:
+            plain, paired = as_tally(measure, self.sizes), as_pairs(measure, self.sizes)
+            if plain is not None:
+                for variable, weights in plain.weights:
+                    sums = tally.setdefault(variable, [0] * self.sizes[variable])
+                    for value, weight in enumerate(weights):
+                        sums[value] += coefficient * weight
+            elif paired is not None:
+                pairs += [(coefficient, pair) for pair in paired]
+            else:
                 others.append((coefficient, measure))
-                continue
-            for variable, weights in plain.weights:
-                sums = tally.setdefault(variable, [0] * self.sizes[variable])
-                for value, weight in enumerate(weights):
-                    sums[value] += coefficient * weight
         if not others:
-            return self._tally(tally, relation, amount.constant)
+            return self._tally(tally, pairs, relation, amount.constant)
+        others += [
+            (
+                c,
+                Holding(
+                    tuple(And(tuple(Choice(*one) for one in pair)) for k, pair in pairs if k == c)
+                ),
+            )
+            for c in dict.fromkeys(coefficient for coefficient, _ in pairs)
+        ]
         components: list[Component] = []
         for coefficient, measure in others:
             if isinstance(measure, Holding):
@@ -204,34 +221,100 @@ class Compiler:
 
         return walk(self.sizes, components, accept, self.budget)
 
-    def _tally(self, weights: dict[int, list[int]], relation: Relation, fixed: int) -> Diagram:
-        """fixed + Σ weights RELATION 0: a state is a partial sum, decided as soon as it can be."""
-        weights = {v: w for v, w in sorted(weights.items()) if min(w) != max(w) or w[0]}
+    def _tally(
+        self,
+        weights: dict[int, list[int]],
+        pairs: Sequence[tuple[int, Pair]],
+        relation: Relation,
+        fixed: int,
+    ) -> Diagram:
+        """fixed + Σ weights + Σ pairs RELATION 0, for pairs that add a number where both hold.
+
+        A state is a partial sum and, for every pair under way, whether its first part holds; it is
+        decided as soon as what is still to come cannot change the answer.
+        """
         fixed += sum(w[0] for w in weights.values() if min(w) == max(w))
-        weights = {v: w for v, w in weights.items() if min(w) != max(w)}
-        if not weights:
+        weights = {v: w for v, w in sorted(weights.items()) if min(w) != max(w)}
+        touched = [*weights, *(variable for _, pair in pairs for variable, _ in pair)]
+        if not touched:
             return constant(self.sizes, related(fixed, relation))
-        top, bottom = min(weights), max(weights) + 1
-        least = sum(min(w) for w in weights.values())
-        most = sum(max(w) for w in weights.values())
-        sums = np.array([fixed], np.int64)
+        top, bottom = min(touched), max(touched) + 1
+        least = sum(min(w) for w in weights.values()) + sum(min(0, more) for more, _ in pairs)
+        most = sum(max(w) for w in weights.values()) + sum(max(0, more) for more, _ in pairs)
+        states = np.full((1, 1), fixed, np.int64)  # the sum, then a column a pair under way
+        ahead = self._sums_ahead(weights, pairs, top, bottom)
+        under_way: list[tuple[int, Pair]] = []
         tables: list[Table] = []
         total = 0
         for level in range(top, bottom):
-            step = np.array(weights.get(level, [0] * self.sizes[level]), np.int64)
+            size = self.sizes[level]
+            step = np.array(weights.get(level, [0] * size), np.int64)
             least -= int(step.min())
             most -= int(step.max())
-            self.budget.check(total, sums.size * self.sizes[level])
-            reached = (sums[:, None] + step).reshape(-1)
-            always, never = _settled(reached, least, most, relation)
+            self.budget.check(total, states.size * size)
+            following = np.repeat(states[:, None, :], size, axis=1)
+            following[:, :, 0] += step
+            for column, (more, (_, (last, values))) in enumerate(under_way, start=1):
+                if last == level:
+                    holds = np.isin(np.arange(size), list(values))
+                    following[:, :, 0] += more * (states[:, column, None] * holds)
+                    least, most = least - min(0, more), most - max(0, more)
+            kept = [i for i, (_, (_, (last, _))) in enumerate(under_way, start=1) if last > level]
+            under_way = [under_way[i - 1] for i in kept]
+            opened = [(more, pair) for more, pair in pairs if pair[0][0] == level]
+            under_way += opened
+            firsts = np.zeros((len(states), size, len(opened)), np.int64)
+            for column, (_, ((_, values), _)) in enumerate(opened):
+                firsts[:, list(values), column] = 1
+            following = np.concatenate([following[:, :, [0, *kept]], firsts], axis=2)
+            reached = following.reshape(-1, following.shape[2])
+            if level in ahead:
+                reached[:, 0] = _alike(reached[:, 0], ahead[level], relation)
+            always, never = _settled(reached[:, 0], least, most, relation)
             ids = always.astype(np.int32)
             undecided = np.flatnonzero(~always & ~never)
-            sums, number = np.unique(reached[undecided], return_inverse=True)
+            states, number = distinct(reached[undecided])
             ids[undecided] = number + 2
-            tables.append(level_table(ids.reshape(-1, self.sizes[level])))
-            total += len(sums)
+            tables.append(level_table(ids.reshape(-1, size)))
+            total += len(states)
             self.budget.check(total)
         return reduced(Diagram(self.sizes, 2, top, tuple(tables)))
+
+    def _sums_ahead(
+        self,
+        weights: dict[int, list[int]],
+        pairs: Sequence[tuple[int, Pair]],
+        top: int,
+        bottom: int,
+    ) -> dict[int, npt.NDArray[np.int64]]:
+        """For each of the last levels what may still be added after it, in order."""
+        sums = np.zeros(1, np.int64)
+        found = {}
+        for level in range(bottom - 1, top - 1, -1):
+            found[level] = sums
+            steps = np.array(weights.get(level, [0]), np.int64)
+            for more, (_, (last, _)) in pairs:
+                if last == level:
+                    steps = np.concatenate([steps, steps + more])
+            sums = np.unique(sums[:, None] + np.unique(steps))
+            if len(sums) > _MOST_AHEAD:
+                break
+        return found
+
+
+def _alike(
+    sums: npt.NDArray[np.int64], ahead: npt.NDArray[np.int64], relation: Relation
+) -> npt.NDArray[np.int64]:
+    """One sum for all that no possible rest tells apart in `sum + rest RELATION 0`."""
+    if relation in ("==", "!="):
+        place = ahead.searchsorted(-sums).clip(0, len(ahead) - 1)
+        beyond = -int(ahead[-1]) - 1  # no rest leads from there to 0
+        return np.where(ahead[place] == -sums, sums, beyond)
+    if relation in ("<=", ">"):
+        place = ahead.searchsorted(-sums, "right")
+        return np.where(place > 0, -ahead[place - 1], sums)
+    place = ahead.searchsorted(-sums, "left")
+    return np.where(place < len(ahead), -ahead[place % len(ahead)], sums)
 
 
 def _settled(
@@ -291,6 +374,20 @@ def as_tally(measure: Measure, sizes: tuple[int, ...]) -> Tally | None:
                 )
             )
     return None
+
+
+def as_pairs(measure: Measure, sizes: tuple[int, ...]) -> list[Pair] | None:
+    """A count of formulas that each speak of two variables, both to hold; None for another."""
+    if not isinstance(measure, Holding):
+        return None
+    found: list[Pair] = []
+    for part in measure.parts:
+        choices = [single_choice(one, sizes) for one in part.parts] if isinstance(part, And) else []
+        known = sorted(one for one in choices if one is not None)
+        if len(choices) != 2 or len(known) != 2 or known[0][0] == known[1][0]:
+            return None
+        found.append((known[0], known[1]))
+    return found
 
 
 @cache

@@ -138,13 +138,30 @@ class Diagram:
             node = table[node, value]
         return np.ascontiguousarray(rows.T)
 
+    def first(self, number: int) -> npt.NDArray[np.int8]:
+        """The first `number` rows of a spread diagram, or all of fewer, without counting any.
+
+        The first beginnings are carried down level by level: each has a row below it, so that no
+        more of them are needed than rows.
+        """
+        rows = np.empty((number if self.root else 0, 0), np.int8)[:1]
+        node = np.full(len(rows), self.root, np.int32)
+        for table in self.tables:
+            children = table[node].reshape(-1)
+            place = np.flatnonzero(children)[:number]
+            before, value = np.divmod(place, table.shape[1])
+            rows = np.column_stack([rows[before], value.astype(np.int8)])
+            node = children[place]
+        return rows
+
     # ----------------------------------------------------------------------------- membership
 
     def contains(self, rows: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
         """For each row, whether it is in the set."""
         node = np.full(len(rows), self.root, np.int32)
-        for level, table in enumerate(self.tables, start=self.top):
-            node = table[node, rows[:, level]]
+        columns = np.ascontiguousarray(rows.T[self.top : self.bottom])
+        for table, values in zip(self.tables, columns, strict=True):
+            node = table.reshape(-1).take(node * np.int32(table.shape[1]) + values)
         return np.asarray(node == 1)
 
     def holds(self, values: Sequence[int]) -> bool:

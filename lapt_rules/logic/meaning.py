@@ -212,18 +212,41 @@ class Meanings:
                     constant += factor * amount.constant
                     measures += [(factor * c, measure) for c, measure in amount.terms]
                 return Amount(constant, tuple(measures))
+            case ast.Total():
+                return self._total(written)
             case _:
                 return Amount(0, ((1, self._grown(self._measure(written))),))
 
-    def _measure(self, written: ast.Count | ast.CountEach | ast.Total | ast.PathLength) -> Measure:
+    def _total(self, written: ast.Total) -> Amount:
+        """The costs of operators, and apart what a strided source adds to them."""
+        cost = self.names.cost(written.cost)
+        if not cost:
+            return Amount(0, ())  # told as an error
+        weights: list[tuple[int, tuple[int, ...]]] = []
+        more: dict[int, list[Formula]] = {}
+        for index in self.names.region(written.region):
+            layer, variable = self.space.layers[index], self.space.operator_variable[index]
+            source_variable = self.space.source_variable[index]
+            by_source = [self.space.operator_costs(cost, index, node) for node in layer.sources]
+            usual = by_source[-1]
+            weights.append((variable, usual))
+            if source_variable is None:
+                continue
+            for operator, amount in enumerate(usual):
+                for extra in sorted({costs[operator] - amount for costs in by_source} - {0}):
+                    sources = (s for s, c in enumerate(by_source) if c[operator] - amount == extra)
+                    reads = Choice(source_variable, frozenset(sources))
+                    both = And((reads, Choice(variable, frozenset({operator}))))
+                    more.setdefault(extra, []).append(self._grown(both))
+        terms: list[tuple[int, Measure]] = [(1, self._grown(Tally(tuple(weights))))]
+        terms += [(extra, Holding(tuple(parts))) for extra, parts in more.items()]
+        return Amount(0, tuple(terms))
+
+    def _measure(self, written: ast.Count | ast.CountEach | ast.PathLength) -> Measure:
         match written:
             case ast.Count(operators=operators, region=region):
                 chosen = self.names.operator_set(operators)
                 weight = tuple(int(o in chosen) for o in range(len(self.space.operators)))
-                return self._tally(region, weight)
-            case ast.Total(cost=cost, region=region):
-                name = self.names.cost(cost)
-                weight = tuple(operator.costs.get(name, 0) for operator in self.space.operators)
                 return self._tally(region, weight)
             case ast.CountEach(variable=variable, region=region, body=body):
                 return Holding(self._each(variable, region, body))

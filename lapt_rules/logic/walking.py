@@ -64,7 +64,7 @@ def walk(
             else:
                 following.append(np.repeat(part[:, None, :], size, axis=1))
         reached = np.concatenate(following, axis=2).reshape(-1, states.shape[1])
-        states, number = _distinct(reached)
+        states, number = distinct(reached)
         total += len(states)
         budget.check(total)
         tables.append(level_table((number + 2).astype(np.int32).reshape(-1, size)))
@@ -75,8 +75,10 @@ def walk(
     return reduced(Diagram(sizes, 2, top, tuple(tables)))
 
 
-def _distinct(states: States) -> tuple[States, npt.NDArray[np.int64]]:
+def distinct(states: States) -> tuple[States, npt.NDArray[np.int64]]:
     """The different states, and for each state its number."""
+    if not len(states):
+        return states, np.empty(0, np.int64)
     code = np.zeros(len(states), np.int64)
     bound = 1
     lows, highs = states.min(axis=0).tolist(), states.max(axis=0).tolist()

@@ -1,0 +1,114 @@
+"""`lapt bench`: the exact engine beside its peers, and how its cost grows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lapt_rules.cli import shell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lapt_rules.bench.engine import Report
+    from lapt_rules.bench.tables import Table
+
+_limit = click.option(
+    "--limit", default=20.0, show_default=True, metavar="SECONDS", help="For each question.",
+    type=click.FloatRange(min=0, min_open=True),
+)  # fmt: skip
+_quick = click.option("--quick", is_flag=True, help="Fewer sets and shorter measurements.")
+_markdown = click.option("--markdown", is_flag=True, help="Print the tables for a README.")
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure the exact engine: beside its peers, or as spaces and files grow.
+
+    Each measurement has a process of its own, one at a time. What counts are the ratios within one
+    run; on a busy machine the figures themselves say little.
+    """
+
+
+@command.command("engine")
+@click.option("--set", "sets", multiple=True, metavar="NAME", help="As darts/a; all by default.")
+@click.option("--peer", "names", multiple=True, metavar="NAME", help="Beside ours; all by default.")
+@_limit
+@_quick
+@_markdown
+@shell.json_option
+def engine(
+    sets: tuple[str, ...],
+    names: tuple[str, ...],
+    limit: float,
+    quick: bool,
+    markdown: bool,
+    as_json: bool,
+) -> None:
+    """Count, list, draw and explain with our engine and with others, on the same principle files.
+
+    Every figure of a peer is compared with ours, and every answer, too: where two counts differ
+    this ends with exit code 1.
+    """
+    from lapt_rules.bench import peers
+    from lapt_rules.bench.cases import QUICK, chosen_cases
+    from lapt_rules.bench.engine import run
+    from lapt_rules.bench.goals import goals_table
+    from lapt_rules.bench.tables import engine_tables
+
+    cases = chosen_cases(sets or (QUICK if quick else ()))
+    for name in names:
+        peers.load(name)  # a name that is none, or a library that is missing, is told at once
+    asked = (peers.OURS, *names) if names else peers.NAMES
+    report = run(cases, asked, limit, quick, _progress())
+    tables = [*engine_tables(report), goals_table(report)]
+    _answer(report, tables, markdown, as_json)
+
+
+@command.command("growth")
+@_limit
+@_quick
+@_markdown
+@shell.json_option
+def growth(limit: float, quick: bool, markdown: bool, as_json: bool) -> None:
+    """Count and draw with our engine as layers and principles become more."""
+    from lapt_rules.bench import growth as families
+    from lapt_rules.bench.tables import growth_table
+
+    report = families.run(limit, quick, _progress())
+    _answer(report, [growth_table(report)], markdown, as_json)
+
+
+def _progress() -> Callable[[str], None]:
+    """A line on stderr that is overwritten, where a person looks at it."""
+    if not sys.stderr.isatty():
+        return lambda text: None
+    return lambda text: click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+
+def _answer(report: Report, tables: list[Table], markdown: bool, as_json: bool) -> None:
+    from lapt_rules.bench.tables import page
+
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", err=True, nl=False)
+    value: dict[str, Any] = report.as_json()
+    if as_json:
+        click.echo(json.dumps(value))
+    else:
+        click.echo(page(report, tables, markdown))
+        for failure in report.failures:
+            click.echo(f"error: {failure}", err=True)
+        click.echo(f"\n{_summary(report)}")
+    if report.failures:
+        shell.leave(1)
+
+
+def _summary(report: Report) -> str:
+    failures = len(report.failures)
+    agree = shell.plural(failures, "failure") if failures else "every answer agrees"
+    measured = shell.plural(len(report.results), "measurement")
+    sets = shell.plural(len(report.cases), "set")
+    return f"{measured} of {sets} in {report.seconds:.0f} s: {agree}."
