@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lapt_rules.authors.miner import Miner
     from lapt_rules.errors import LaptError
     from lapt_rules.evaluate.evaluator import Archive, Evaluator
+    from lapt_rules.evaluate.inherited import SupernetEvaluator, supernet_archive
     from lapt_rules.evaluate.model import build, derive_costs
+    from lapt_rules.evaluate.supernet import load_supernet, train_supernet
     from lapt_rules.evaluate.table import TargetTable, load_table, table_from_api
     from lapt_rules.gate import examine
     from lapt_rules.language.parser import parse, parse_file
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from lapt_rules.network import graph, isomorphism_key
     from lapt_rules.search import (
         BestFirst,
+        GeneticSearch,
         RandomSearch,
         RegularizedEvolution,
         Searcher,
@@ -55,6 +58,7 @@ _HOME = {
     "Evaluator": "evaluate.evaluator",
     "Explanation": "audit.explain",
     "FixedPrinciples": "authors.fixed",
+    "GeneticSearch": "search",
     "LaptError": "errors",
     "Miner": "authors.miner",
     "RandomSearch": "search",
@@ -65,6 +69,7 @@ _HOME = {
     "Settings": "space",
     "Space": "space",
     "Subspace": "subspace",
+    "SupernetEvaluator": "evaluate.inherited",
     "TargetTable": "evaluate.table",
     "Trial": "search",
     "bind": "logic.binding",
@@ -76,13 +81,16 @@ _HOME = {
     "graph": "network",
     "isomorphism_key": "network",
     "load_space": "space",
+    "load_supernet": "evaluate.supernet",
     "load_table": "evaluate.table",
     "parse": "language.parser",
     "parse_file": "language.parser",
     "print_file": "language.printer",
     "refine": "analysis",
     "run": "transfer",
+    "supernet_archive": "evaluate.inherited",
     "table_from_api": "evaluate.table",
+    "train_supernet": "evaluate.supernet",
     "whole": "subspace",
 }
 """Each public name and the module that it is imported from."""

@@ -11,17 +11,19 @@ from lapt_rules.analysis import refine
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search import (
     BestFirst,
+    GeneticSearch,
     RandomSearch,
     RegularizedEvolution,
     Searcher,
     SearchState,
     Trial,
 )
+from lapt_rules.search.genetic import crossed
 from lapt_rules.space import Architecture, Space
-from lapt_rules.subspace import Subspace, moves
+from lapt_rules.subspace import Subspace, moves, whole
 from lapt_rules.transfer import search
 
-SEARCHERS = [RandomSearch(), BestFirst(), RegularizedEvolution(5, 2)]
+SEARCHERS = [RandomSearch(), BestFirst(), RegularizedEvolution(5, 2), GeneticSearch(5, 2)]
 ALL = pytest.mark.parametrize("searcher", SEARCHERS, ids=lambda one: type(one).__name__)
 
 
@@ -145,6 +147,68 @@ def test_a_parent_outside_the_subspace_still_breeds_inside(
     trials = [Trial(outside, 1.0, 1)] * 5
     child = RegularizedEvolution(5, 2).ask(SearchState(subspace, trials))
     assert child in subspace
+
+
+def test_crossover_takes_each_stage_whole_from_one_of_the_parents(darts: Space) -> None:
+    generator = np.random.default_rng(0)
+    one, other = whole(darts).sample(2, seed=5)
+    seen = set()
+    for _ in range(50):
+        child = crossed(one, other, generator)
+        assert child in whole(darts)  # the two sources of a stage differ, as in the parents
+        choices = zip(child.operators, child.sources, strict=True)
+        parents = [list(zip(p.operators, p.sources, strict=True)) for p in (one, other)]
+        for first, pair in enumerate(zip(choices, choices, strict=True)):
+            places = slice(2 * first, 2 * first + 2)
+            assert list(pair) in [parent[places] for parent in parents]
+        seen.add(child)
+    assert len(seen) > 30
+    assert crossed(one, one, generator) == one
+
+
+def test_the_parents_of_a_generation_are_the_best_before_it(subspace: Subspace) -> None:
+    members = subspace.sample(13, seed=0)
+    values = [3.0, 1.0, 2.0, 9.0, 5.0, 4.0, 4.0, 9.0, 0.0, 1.0, 8.0, 7.0, 6.0]
+    trials = [Trial(one, value, 1) for one, value in zip(members, values, strict=True)]
+    searcher = GeneticSearch(population=5)
+    parents = searcher.parents(SearchState(subspace, trials))  # 10 of them are generations
+    assert parents == [trials[i] for i in (3, 7, 4, 5, 6)]
+
+
+def test_without_crossover_a_child_is_one_move_away(subspace: Subspace) -> None:
+    searcher = GeneticSearch(6, 3, crossover=0, mutation=1)
+    trials = search(SearchState(subspace, seed=(3, 1)), searcher, Conv3x3s(), 24)
+    for number in range(6, len(trials)):
+        parents = searcher.parents(SearchState(subspace, tuple(trials[:number])))
+        near = [subspace.neighbours(parent.architecture) for parent in parents]
+        assert any(trials[number].architecture in some for some in near)
+
+
+def test_without_mutation_a_child_is_made_of_its_parents(darts: Space) -> None:
+    subspace = refine(darts, "space darts principle p require count(sep_conv_3x3 in normal) >= 1")
+    searcher = GeneticSearch(6, 2, crossover=1, mutation=0)
+    trials = search(SearchState(subspace, key=str), searcher, Conv3x3s(), 30)
+    for number in range(6, len(trials)):
+        parents = searcher.parents(SearchState(subspace, tuple(trials[:number])))
+        columns = zip(*(parent.architecture.values for parent in parents), strict=True)
+        for value, column in zip(trials[number].architecture.values, columns, strict=True):
+            assert value in column
+
+
+def test_a_genetic_search_finds_more_than_chance(darts: Space) -> None:
+    """LAPT's setting on DARTS: a population of 20 and ten generations."""
+
+    class Separable:
+        name = "separable convolutions of 3x3"
+
+        def evaluate(self, architecture: Architecture) -> float:
+            return float(architecture.operators.count("sep_conv_3x3"))
+
+    state = SearchState(whole(darts))
+    drawn = search(state, RandomSearch(), Separable(), 220)
+    bred = search(state, GeneticSearch(), Separable(), 220)
+    best = [max(trial.value for trial in trials) for trials in (drawn, bred)]
+    assert best[1] >= best[0] + 3
 
 
 def test_the_same_seed_searches_the_same_and_another_differs(subspace: Subspace) -> None:

@@ -25,6 +25,7 @@ VERBS = {
     "diff": "Count what one principle file gains and loses against another.",
     "show": "Show a space: layers, operators, classes, regions, costs, notation.",
     "costs": "Count what each operator costs in the network itself; compare with space.toml.",
+    "agree": "Say how well two ratings of the same architectures agree.",
     "spaces": "List the spaces that are known.",
     "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }

@@ -1,1 +1,1 @@
-"""What a candidate is worth: benchmark tables now, training and supernets later."""
+"""What a candidate is worth: by a benchmark table, by training, by the weights of a supernet."""
