@@ -186,7 +186,7 @@ def one_cell(tmp_path_factory: pytest.TempPathFactory) -> Space:
         ),
         *(
             f'[operators.{name}]\nclass = "{one["class"]}"\nfunction = "{one["function"]}"\n'
-            f"costs = {{ params = {one.get('costs', {}).get('params', 0)} }}"
+            f"costs = {{ params = {one.get('costs', {}).get('params', {}).get('normal', 0)} }}"
             for name, one in declared["operators"].items()
         ),
         '[costs.params]\nunit = "parameters"\norigin = "DARTS"',
@@ -200,7 +200,7 @@ def one_cell(tmp_path_factory: pytest.TempPathFactory) -> Space:
 @pytest.mark.parametrize(
     "clauses",
     [
-        "require count(conv) == 3 and sum(params) <= 9000 require longest(conv) >= 2",
+        "require count(conv) == 3 and sum(params) <= 900000 require longest(conv) >= 2",
         "require shortest({conv, pool}) >= 1 and count(none) == 1 require normal_2b from stage1",
         "require connected and count(pool) - count(identity) == 2 forbid normal_1a is pool",
     ],

@@ -125,7 +125,7 @@ def many_principles(number: int) -> str:
         a, b, c = f"{cell}_{stage}a", f"{cell}_{stage}b", f"{cell}_{next_stage}a"
         clause = (
             f"require count(conv in {cell}) >= {2 + turn % 3}",
-            f"require sum(params) <= {30_000 - 500 * turn}",
+            f"require sum(params) <= {3_000_000 - 50_000 * turn}",
             f"require if {a} is conv then {b} is not none",
             f"require at least 1 of ({a} is conv, {b} is conv, {c} is pool)",
             f"forbid {b} is pool and {c} is none",
