@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import ROOT, table
+from conftest import ROOT, answer, lapt, table
 
 from lapt_rules.cli.main import VERBS
 from lapt_rules.space import load_space
@@ -27,28 +25,6 @@ principle convolve
 principle deep
   require longest(conv) >= 2
 """
-
-
-def lapt(*arguments: str | Path, cwd: Path | None = None, stdin: str = "") -> Any:
-    """Run the command in a process of its own."""
-    found = subprocess.run(
-        [sys.executable, "-m", "lapt_rules", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        input=stdin,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=120,
-    )
-    assert "Traceback" not in found.stderr, found.stderr
-    assert found.returncode in {0, 1, 2}
-    return found
-
-
-def answer(*arguments: str | Path, cwd: Path | None = None) -> dict[str, Any]:
-    """The one JSON object that a verb prints."""
-    value: dict[str, Any] = json.loads(lapt(*arguments, "--json", cwd=cwd).stdout)
-    return value
 
 
 @pytest.fixture

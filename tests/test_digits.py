@@ -83,7 +83,7 @@ def test_the_network_leaves_out_what_is_dead(digits: Space) -> None:
 
 
 def test_the_costs_of_the_space_are_those_of_the_network(digits: Space) -> None:
-    from lapt_rules.evaluate.training import network
+    from lapt_rules.evaluate.grouped import network
 
     def costs(one: Architecture) -> dict[str, int]:
         """Parameters, and multiply-adds of the convolutions on one image."""
@@ -112,7 +112,7 @@ def test_the_costs_of_the_space_are_those_of_the_network(digits: Space) -> None:
 
 
 def test_side_by_side_the_models_compute_what_each_computes_alone(digits: Space) -> None:
-    from lapt_rules.evaluate.training import Models, network
+    from lapt_rules.evaluate.grouped import Models, network
 
     for one in some(digits, 5):
         images = torch.randn(6, 4, 8, 8)
@@ -126,7 +126,7 @@ def test_side_by_side_the_models_compute_what_each_computes_alone(digits: Space)
 
 @pytest.mark.usefixtures("images")
 def test_a_training_is_repeatable_whoever_trains_beside_it(digits: Space) -> None:
-    from lapt_rules.evaluate.training import train
+    from lapt_rules.evaluate.grouped import train
 
     one = digits.parse("digits-1_02_130")
     first = train(one, ["class"], [1])
@@ -308,7 +308,7 @@ def test_the_table_has_every_architecture_on_six_tasks(shipped: Path, digits: Sp
     for task in TASKS:
         table = load_table(shipped, digits, task)
         assert len(table.values) == 4_096
-        assert table.name == f"table.npz:{task}:valid"
+        assert table.name == f"digits:{task}:valid"
 
 
 def test_the_table_was_made_by_the_code_beside_it(shipped: Path) -> None:
@@ -336,7 +336,7 @@ def test_seeds_agree_more_than_the_least_related_tasks(shipped: Path, digits: Sp
 @pytest.mark.slow
 @pytest.mark.usefixtures("images")
 def test_trained_again_entries_land_within_the_seed_noise(shipped: Path, digits: Space) -> None:
-    from lapt_rules.evaluate.training import train
+    from lapt_rules.evaluate.grouped import train
 
     tables, seeds = unpack(shipped, digits)["digits"], about(shipped)["seeds"]
     for one in some(digits, 3):

@@ -28,7 +28,6 @@ pytest.importorskip("sklearn")
 from torch import nn  # noqa: E402
 
 from lapt_rules.evaluate.data import DataSet, Split, load_data  # noqa: E402
-from lapt_rules.evaluate.trained import TrainingEvaluator  # noqa: E402
 from lapt_rules.evaluate.trainer import (  # noqa: E402
     CHECKPOINT,
     Outcome,
@@ -37,6 +36,7 @@ from lapt_rules.evaluate.trainer import (  # noqa: E402
     augmented,
     train,
 )
+from lapt_rules.evaluate.training import TrainingEvaluator  # noqa: E402
 
 BEST_CELL = (
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
@@ -402,7 +402,7 @@ class TestResume:
             "from pathlib import Path\n"
             "from lapt_rules.evaluate.data import load_data\n"
             "from lapt_rules.evaluate.setting import Setting\n"
-            "from lapt_rules.evaluate.trained import TrainingEvaluator\n"
+            "from lapt_rules.evaluate.training import TrainingEvaluator\n"
             "from lapt_rules.space import load_space\n"
             "torch.set_num_threads(1)\n"
             "space = load_space('nas201')\n"

@@ -83,8 +83,8 @@ def _trained(wanted: Wanted) -> Evaluator:
 
     from lapt_rules.evaluate.data import load_data
     from lapt_rules.evaluate.setting import Setting
-    from lapt_rules.evaluate.trained import TrainingEvaluator
     from lapt_rules.evaluate.trainer import Step
+    from lapt_rules.evaluate.training import TrainingEvaluator
 
     if wanted.device == "cpu":
         torch.set_num_threads(1)  # many small networks: threads would only wait for each other

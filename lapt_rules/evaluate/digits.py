@@ -5,7 +5,7 @@
     layout    centre and spread of the ink      denoise   the image without the noise
 
 Inputs and start weights of a (task, seed) are drawn beforehand and the same for every architecture,
-so that a difference between two architectures is theirs. `training.py` trains them.
+so that a difference between two architectures is theirs. `grouped.py` trains them.
 
 Needs torch and scikit-learn, which holds the images. Reading the finished table needs neither.
 """

@@ -124,7 +124,9 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
         data = _read_pth(path) if path.suffix in {".pth", ".pt"} else _read_json(path)
     reader = _Reader(path, space, task, metric)
     values = reader.read(data)
-    name = ":".join(part for part in (path.name, reader.task, reader.metric) if part)
+    ships = path == space.folder / "table.npz"
+    parts = (space.name if ships else path.name, reader.task, reader.metric)
+    name = ":".join(part for part in parts if part)
     return Table(space, name, values)
 
 

@@ -1,178 +1,133 @@
-"""Train all models of one `digits` architecture, one a task and seed, as a single network.
+"""Candidates rated by training them: what a search pays for where there is no table.
 
-Side by side they are one network of grouped convolutions. The models share no weight, their losses
-add up, and AdamW works weight by weight, so each is trained as if it were alone, in less than half
-of the time.
+The values stand in a folder that further runs share:
+
+    CACHE/SPACE-DATA-FINGERPRINT/about.json      what was trained how
+    .../values.jsonl                             a line a value, added as it is found
+    .../training/KEY/checkpoint.pt               of a candidate whose training was interrupted
+
+A value is that of all twins (`lapt_rules.network`): they compute the same, so one is trained.
 """
 
 from __future__ import annotations
 
-import copy
-import importlib.util
-import math
-from collections.abc import Iterator, Sequence
-from functools import cache
-from types import ModuleType
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from lapt_rules import content
-from lapt_rules.evaluate.digits import SETTING, SPLITS, TASKS, held_out, stream
-from lapt_rules.space import Architecture
-
-Scores = dict[str, dict[str, list[float]]]
-"""For each task and split the metric of each seed."""
-
-
-def network(architecture: Architecture, task: str, seed: int) -> nn.Module:
-    """The untrained network of `models/digits.py`, with weights from N(0, 2 / fan-in)."""
-    operators = dict(zip(architecture.space.layer_index, architecture.operators, strict=True))
-    outputs, dense = TASKS[task].outputs, TASKS[task].dense
-    made: nn.Module = _model_file().Network(**operators, outputs=outputs, dense=dense)
-    generator = torch.Generator().manual_seed(7 * seed + 1)
-    for module in made.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_in = module.weight[0].numel()
-            nn.init.normal_(module.weight, 0, math.sqrt(2 / fan_in), generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return made
+from lapt_rules.errors import ArchitectureError
+from lapt_rules.evaluate import cache as values
+from lapt_rules.evaluate.data import DataSet
+from lapt_rules.evaluate.setting import Setting
+from lapt_rules.evaluate.skeleton import CHANNELS, fitted, skeleton
+from lapt_rules.evaluate.trainer import Outcome, Progress, train
+from lapt_rules.network import isomorphism_key
+from lapt_rules.space import Architecture, Space
+from lapt_rules.writing import make_folder, write_whole
 
 
-def train(architecture: Architecture, tasks: Sequence[str], seeds: Sequence[int]) -> Scores:
-    """Train one model a task and seed, and judge each on the images held out.
+class TrainingEvaluator:
+    """An Evaluator that trains: a value is the best validation accuracy on the way, in percent.
 
-    Equal arguments give equal scores, on one machine and with one thread.
+    Networks are built at a small skeleton (`channels`, `cells`; see skeleton.py) without dead
+    layers, and trained with the same setting and seed. `cache` is a folder for values and
+    checkpoints: with the same one an interrupted search pays for nothing twice. Without it values
+    are kept in memory.
+
+    Raises ModelError where the space has no network, or none for such images.
     """
-    models = Models(architecture, tasks, seeds)
-    optimizer = torch.optim.AdamW(models.parameters(), lr=SETTING.rate, weight_decay=SETTING.decay)
-    inputs, targets = _streams(tuple(tasks), tuple(seeds))
-    steps = len(inputs) // SETTING.batch
-    for step, batch in enumerate(_batches(len(inputs), SETTING.batch)):
-        for group in optimizer.param_groups:
-            group["lr"] = SETTING.rate * _schedule(step, steps)
-        optimizer.zero_grad()
-        answers = models(inputs[batch])
-        losses = [
-            TASKS[task].loss(_flat(answers[task]), _flat(targets[task][batch])) for task in tasks
-        ]
-        loss = torch.stack(losses).sum() / SETTING.batch
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return _scores(models.eval(), tasks, seeds)
-
-
-class Models(nn.Module):
-    """The networks of one architecture side by side; answers (B, seeds, outputs...) a task."""
 
     def __init__(
-        self, architecture: Architecture, tasks: Sequence[str], seeds: Sequence[int]
+        self,
+        space: Space,
+        data: DataSet,
+        setting: Setting | None = None,
+        *,
+        seed: int = 0,
+        channels: int = CHANNELS,
+        cells: int | None = None,
+        cache: Path | None = None,
+        device: str | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        super().__init__()
-        self.seeds = len(seeds)
-        networks = [[network(architecture, task, seed) for seed in seeds] for task in tasks]
-        self.body = _side_by_side([one.get_submodule("body") for row in networks for one in row])
-        heads = [_side_by_side([one.get_submodule("head") for one in row]) for row in networks]
-        self.heads = nn.ModuleDict(dict(zip(tasks, heads, strict=True)))
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.space, self.data, self.setting = space, data, setting or Setting()
+        self.seed, self.device, self.progress = seed, device, progress
+        self.skeleton = skeleton(space, data, channels, cells)
+        self.name = f"{data.name}-{self.setting.epochs}-epochs"
+        self.trained = 0
+        """Trainings that this evaluator paid for; the other values came from the cache."""
+        self._known: dict[str, float] = {}
+        self._folder: Path | None = None
+        if cache is not None:
+            self._folder = cache / f"{space.name}-{_plain(data.name)}-{self.fingerprint}"
+            make_folder(self._folder)
+            write_whole(self._folder / "about.json", json.dumps(self.about, indent=2) + "\n")
+            self._known = values.read(self._folder / "values.jsonl")
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """`images` (B, models, 8, 8): the models of a task together, in the order of the seeds."""
-        parts = self.body(images).chunk(len(self.heads), 1)
-        answers = zip(self.heads.items(), parts, strict=True)
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """All that a value depends on, but for the architecture and the machine."""
+        model = content.model_file(self.space.name).read_bytes()
         return {
-            task: head(features).unflatten(1, (self.seeds, -1))
-            for (task, head), features in answers
+            "space": self.space.name,
+            "model": hashlib.sha256(model).hexdigest()[:16],
+            "skeleton": self.skeleton,
+            "data": {"name": self.data.name, "fingerprint": self.data.fingerprint},
+            "setting": asdict(self.setting),
+            "seed": self.seed,
         }
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that two evaluators share if and only if they train alike."""
+        return _digest(json.dumps(self.about))
 
-def _side_by_side(modules: Sequence[nn.Module]) -> nn.Module:
-    """One module that computes, each on its own channels, what these of one structure compute."""
-    first, number = modules[0], len(modules)
-    joint: nn.Module
-    match first:
-        case nn.Conv2d():
-            joint = nn.Conv2d(
-                number * first.in_channels,
-                number * first.out_channels,
-                first.kernel_size,  # type: ignore[arg-type]
-                first.stride,  # type: ignore[arg-type]
-                first.padding,  # type: ignore[arg-type]
-                groups=number,
-                bias=first.bias is not None,
-            )
-        case nn.BatchNorm2d():
-            joint = nn.BatchNorm2d(number * first.num_features)
-        case _:
-            joint = copy.deepcopy(first)
-            for name, _ in first.named_children():
-                children = [module.get_submodule(name) for module in modules]
-                setattr(joint, name, _side_by_side(children))
-            return joint
-    with torch.no_grad():
-        for name, parameter in joint.named_parameters():
-            parameter.copy_(torch.cat([module.get_parameter(name) for module in modules]))
-    return joint
+    def evaluate(self, architecture: Architecture) -> float:
+        """The best validation accuracy; ArchitectureError for one of another space."""
+        if architecture.space is not self.space:
+            raise ArchitectureError(f"{architecture} is not in {self.space.name}")
+        key = isomorphism_key(architecture)
+        if key not in self._known:
+            self._known[key] = self._train(architecture, key).best
+            self.trained += 1
+        return self._known[key]
 
-
-@torch.no_grad()
-def _scores(models: Models, tasks: Sequence[str], seeds: Sequence[int]) -> Scores:
-    scores: Scores = {task: {} for task in tasks}
-    for split in SPLITS:
-        inputs, targets = _splits(split, tuple(tasks), len(seeds))
-        answers = [models(inputs[batch]) for batch in _batches(len(inputs), 4 * SETTING.batch)]
-        for task in tasks:
-            of_seeds = torch.cat([answer[task] for answer in answers]).unbind(1)
-            metric = TASKS[task].metric
-            scores[task][split] = [metric(one, targets[task]).item() for one in of_seeds]
-    return scores
+    def _train(self, architecture: Architecture, key: str) -> Outcome:
+        name = str(architecture)
+        with torch.random.fork_rng([]):
+            torch.default_generator.manual_seed(self.seed)  # for what has no reset_parameters
+            network = fitted(architecture, self.data, self.skeleton)
+        # A checkpoint is of an architecture, not of a key: twins have their layers elsewhere.
+        folder = self._folder and self._folder / "training" / _digest(name)
+        outcome = train(
+            network,
+            self.data,
+            self.setting,
+            seed=self.seed,
+            folder=folder,
+            device=self.device,
+            progress=self.progress,
+            name=name,
+        )
+        if self._folder and folder:
+            entry = {"key": key, "value": outcome.best, "architecture": name, **asdict(outcome)}
+            values.add(self._folder / "values.jsonl", entry)
+            shutil.rmtree(folder, ignore_errors=True)  # another run may have done it
+        return outcome
 
 
-def _schedule(step: int, steps: int) -> float:
-    """The rate at a step, as a part of the highest."""
-    rising = SETTING.warm_up * steps
-    if step < rising:
-        return (step + 1) / rising
-    falling = (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
-    return SETTING.floor + (1 - SETTING.floor) * falling
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _batches(number: int, size: int) -> Iterator[slice]:
-    return (slice(first, first + size) for first in range(0, number, size))
-
-
-def _flat(by_seed: Tensor) -> Tensor:
-    return by_seed.flatten(0, 1)
-
-
-@cache
-def _streams(tasks: tuple[str, ...], seeds: tuple[int, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The inputs (N, models, 8, 8) of all models, and for each task the targets (N, seeds, ...)."""
-    streams = {task: [stream(task, seed) for seed in seeds] for task in tasks}
-    inputs = [images for task in tasks for images, _ in streams[task]]
-    targets = {task: torch.stack([t for _, t in streams[task]], 1) for task in tasks}
-    return _channels_last(inputs), targets
-
-
-@cache
-def _splits(split: str, tasks: tuple[str, ...], seeds: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """What the models are judged on: `_streams` for a split, with targets (N, ...)."""
-    drawn = {task: held_out(task, split) for task in tasks}
-    inputs = [drawn[task][0] for task in tasks for _ in range(seeds)]
-    return _channels_last(inputs), {task: targets for task, (_, targets) in drawn.items()}
-
-
-def _channels_last(images: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(images), 3).permute(0, 3, 1, 2)
-
-
-@cache
-def _model_file() -> ModuleType:
-    path = content.shipped() / "models" / "digits.py"
-    spec = importlib.util.spec_from_file_location("digits_model", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _plain(name: str) -> str:
+    """A name with nothing in it that a file system may take for something else."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", name)

@@ -42,7 +42,7 @@ MALLOC = {
     "MALLOC_TOP_PAD_": str(1 << 28),
     "OMP_NUM_THREADS": "1",
 }
-CODE = ("models/digits.py", "lapt_rules/evaluate/digits.py", "lapt_rules/evaluate/training.py")
+CODE = ("models/digits.py", "lapt_rules/evaluate/digits.py", "lapt_rules/evaluate/grouped.py")
 
 
 def code_checksum() -> str:
@@ -117,7 +117,7 @@ class Journal:
 
 def train_one(text: str, tasks: list[str], seeds: list[int]) -> dict[str, Any]:
     """Train one architecture, in a worker; the line for the journal."""
-    from lapt_rules.evaluate.training import train
+    from lapt_rules.evaluate.grouped import train
 
     begin, begin_cpu = time.perf_counter(), time.process_time()
     scores = train(load_space("digits").parse(text), tasks, seeds)
