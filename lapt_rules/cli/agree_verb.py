@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--data", default="digits", show_default=True, metavar="SPEC",
     help="What the supernet was trained on: digits, cifar10:FOLDER or npz:FOLDER.",
 )  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="Where the supernet computes.")
+@click.option("--device", metavar="NAME", help="Where it computes; a GPU where there is one.")
 @click.option(
     "--limit", type=click.IntRange(min=2), metavar="N",
     help="Compare N of the architectures, drawn uniformly; by default all.",
@@ -45,7 +45,7 @@ def command(
     space_name: str,
     supernet: Path | None,
     data: str,
-    device: str,
+    device: str | None,
     limit: int | None,
     top: int,
     seed: int,
@@ -97,26 +97,20 @@ def command(
 
 
 def _rated(
-    space: Space, folder: Path, spec: str, device: str, architectures: Sequence[Architecture]
+    space: Space, folder: Path, spec: str, device: str | None, architectures: Sequence[Architecture]
 ) -> tuple[str, list[float]]:
     """The name of a supernet's ratings, and those of the architectures."""
-    from lapt_rules.errors import RunError
+    from lapt_rules.errors import TrainingError
 
     try:
-        import torch
-    except ImportError as error:
-        raise RunError("a supernet needs torch", "pip install 'lapt-rules[tables]'") from error
-    from lapt_rules.evaluate.data import load_data
-    from lapt_rules.evaluate.inherited import SupernetEvaluator, rate
-    from lapt_rules.evaluate.supernet import load_supernet
-
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch has no CUDA
-        raise RunError(f"there is no device `{device}`", "name cpu, or cuda") from error
-    evaluator = SupernetEvaluator(load_supernet(space, load_data(spec), folder, place))
-    return evaluator.name, [rated.value for rated in rate(evaluator, architectures)]
+        from lapt_rules.evaluate.data import load_data
+        from lapt_rules.evaluate.inherited import SupernetEvaluator
+        from lapt_rules.evaluate.supernet import load_supernet
+    except ModuleNotFoundError as error:
+        fix = "pip install 'lapt-rules[tables]'"
+        raise TrainingError("a supernet needs torch", fix) from error
+    evaluator = SupernetEvaluator(load_supernet(space, load_data(spec), folder, device))
+    return evaluator.name, [rated.value for rated in evaluator.rate(architectures)]
 
 
 def _number(value: float) -> float | None:

@@ -6,77 +6,75 @@ The subspace is that of the principles, so no step is spent on what they leave o
 rates architectures by the weights that come of it.
 
 A folder holds a training: `supernet.json`, what was asked for, and `checkpoint.pt`, as far as it
-came, replaced as a whole. Called again with the same request it goes on from there. All that is
-random in a step depends on the seed and the step alone, so an interrupted training ends with the
-same weights, bit for bit, as an unbroken one; on a GPU as far as cuDNN's deterministic algorithms
-reach.
+came. Called again in the same way it goes on from there. All that is random in a step depends on
+the seed and the step alone, so a training that was killed ends with the same weights as an unbroken
+one, to the bit on a CPU with the same number of threads (see `trainer.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from lapt_rules.errors import DataError, RunError
+from lapt_rules import content
+from lapt_rules.errors import TrainingError
+from lapt_rules.evaluate import checkpoint
 from lapt_rules.evaluate.data import DataSet
-from lapt_rules.evaluate.model import load_model
+from lapt_rules.evaluate.setting import Setting
 from lapt_rules.evaluate.shared_weights import SharedNetwork
+from lapt_rules.evaluate.skeleton import fitted, skeleton
+from lapt_rules.evaluate.trainer import CHECKPOINT, augmented, chosen_device, reproducible
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace
-from lapt_rules.writing import write_whole
+from lapt_rules.writing import make_folder, write_whole
 
-_REQUEST, _CHECKPOINT = "supernet.json", "checkpoint.pt"
+REQUEST = "supernet.json"
 
 Progress = Callable[[int, int, float], None]
 """Told after each epoch: how many are done, of how many, and the mean loss of this one."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How a supernet is trained: by default as DARTS trains its one-shot model, for 30 epochs.
+class SupernetSetting(Setting):
+    """SGD with a cosine schedule: the weights' part of the search in DARTS, for 30 epochs.
 
-    `skeleton` are arguments of the space's `Network`; where it is empty, the published network.
+    arXiv:1806.09055, appendix A.1: batches of 64, rate 0.025, momentum 0.9, decay 3e-4 and, in its
+    code, gradients of norm 5 at most. `channels` and `cells` are the size of the network, as in
+    `skeleton.py`. Raises TrainingError for numbers that cannot be trained with.
     """
 
-    skeleton: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 30
-    batch: int = 64
-    rate: float = 0.025
-    floor: float = 0.001
-    """What the rate falls to, as a cosine over the epochs."""
-    momentum: float = 0.9
+    warm_up: float = 0.0
     decay: float = 3e-4
-    clip: float = 5.0
-    """The greatest norm of a step's gradient."""
-    crop: int = 4
-    """Images are moved by up to so many pixels, and half of them flipped; 0 for neither."""
+    channels: int = 16
+    cells: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience:
+            message = f"the setting `patience` is {self.patience}"
+            raise TrainingError(message, "leave it at 0: a supernet has no one accuracy to watch")
 
     @classmethod
-    def published(cls, space: Space) -> Setting:
-        """For CIFAR-10 and a GPU: DARTS (arXiv:1806.09055, appendix A.1.1) with 8 cells."""
-        return cls({"channels": 16, "cells": 8} if space.name == "darts" else {})
+    def published(cls, space: Space) -> SupernetSetting:
+        """For CIFAR-10 and a GPU: the network of DARTS's search, or the published one."""
+        cells = {"darts": 8, "nas201": 5, "trans101": 2}
+        return cls(channels=64 if space.name == "trans101" else 16, cells=cells.get(space.name))
 
     @classmethod
-    def small(cls, space: Space) -> Setting:
+    def small(cls, space: Space) -> SupernetSetting:
         """For the images of `digits` and a CPU: minutes."""
-        skeletons: dict[str, dict[str, Any]] = {
-            "darts": {"channels": 4, "cells": 3},
-            "nas201": {"channels": 8, "cells": 1},
-            "trans101": {"channels": 8, "cells": 1, "modules": "41"},
-        }
-        return cls(skeletons.get(space.name, {}), epochs=60, batch=50, rate=0.05, crop=0)
+        return cls(epochs=100, batch=50, rate=0.05, channels=8)
 
 
 @dataclass(frozen=True)
@@ -99,97 +97,96 @@ def train_supernet(
     space: Space,
     subspace: Subspace,
     data: DataSet,
-    setting: Setting,
+    setting: SupernetSetting,
     *,
     seed: int,
     folder: Path,
-    device: torch.device | str = "cpu",
+    device: str | torch.device | None = None,
     every: int = 500,
     progress: Progress | None = None,
 ) -> Supernet:
     """Train a supernet on `data.train`, or go on where the training in `folder` stopped.
 
-    A checkpoint is written after each epoch, and after each `every` steps. Raises RunError for an
-    empty subspace and where the folder holds the training of another request, DataError where the
-    network does not take such images.
+    A checkpoint is written after each epoch, and after each `every` steps. `device` is by default
+    a GPU where there is one.
+
+    Raises TrainingError for an empty subspace, for a loss that is no longer a number, and where
+    the folder holds another training; ModelError where the space has no network for such images.
     """
     if not subspace.count():
-        raise RunError("there is nothing to train: the subspace is empty", "weaken the principles")
-    training = _Training(space, data, setting, seed, torch.device(device))
-    _open(folder, _request(space, subspace, data, setting, seed))
-    if (folder / _CHECKPOINT).exists():
-        training.load(folder)
-    pixels, labels = (part.to(device) for part in (data.train.pixels, data.train.labels))
-    devices = [training.device] if training.device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices),
-        torch.backends.cudnn.flags(benchmark=False, deterministic=True),
-    ):
+        fix = "weaken the principles: `lapt check` finds the smallest repair"
+        raise TrainingError("there is nothing to train: the subspace is empty", fix)
+    place = chosen_device(device)
+    about = _about(space, subspace, data, setting, seed, place)
+    training = _Training(space, data, setting, seed, place)
+    training.restore(checkpoint.load(folder / CHECKPOINT, about))
+    make_folder(folder)
+    write_whole(folder / REQUEST, json.dumps(about, indent=2) + "\n")
+    with reproducible(seed, place):
         while training.epoch < setting.epochs:
-            plan = _plan(subspace, len(labels), setting.batch, training.steps, seed, training.epoch)
-            for some, row, draw in list(plan)[training.step :]:
-                torch.manual_seed(draw)
-                batch = data.train.normalised(pixels[some.to(device)])
-                if setting.crop:
-                    batch = moved_and_flipped(batch, setting.crop)
-                architecture = Architecture(space, tuple(row))
-                training.descend(batch, labels[some.to(device)], architecture)
+            plan = list(training.plan(subspace, seed))
+            for rows, values, draw in plan[training.step :]:
+                training.descend(rows, Architecture(space, tuple(values)), draw)
                 if training.step % every == 0:
-                    training.save(folder)
+                    checkpoint.save(folder / CHECKPOINT, about, training.state())
             training.end_epoch()
-            training.save(folder)
+            checkpoint.save(folder / CHECKPOINT, about, training.state())
             if progress is not None:
                 progress(training.epoch, setting.epochs, training.losses[-1])
     return training.result(folder)
 
 
 def load_supernet(
-    space: Space, data: DataSet, folder: Path, device: torch.device | str = "cpu"
+    space: Space, data: DataSet, folder: Path, device: str | torch.device | None = None
 ) -> Supernet:
-    """The supernet in a folder, for the data it was trained on: the folder holds no images.
+    """The supernet in a folder, with the data it was trained on: the folder holds no images.
 
-    Raises RunError where there is none, its training has not ended, or it was for something else.
+    Raises TrainingError where there is none, its training has not ended, or it is of other data or
+    of another network.
     """
-    request = _read_request(folder)
-    for name, mine in (("space", space.name), ("data", _described(data))):
-        if request.get(name) != mine:
-            message = f"{folder}: the {name} of its training is `{request.get(name)}`"
-            raise RunError(f"{message}, not `{mine}`", "name the one it was trained for")
+    about = _read_request(folder)
+    for name, mine in _identity(space, data).items():
+        if about.get(name) != mine:
+            message = f"{folder}: the {name} of this supernet is {about.get(name)}, not {mine}"
+            raise TrainingError(message, "name what it was trained with")
     try:
-        setting, seed = Setting(**request["setting"]), int(request["seed"])
+        numbers = {field.name: about[field.name] for field in fields(SupernetSetting)}
+        setting, seed = SupernetSetting(**numbers), int(about["seed"])
     except (KeyError, TypeError, ValueError) as error:
-        message = f"{folder / _REQUEST}: this is not how it was written"
-        raise RunError(message, "put the original back") from error
-    training = _Training(space, data, setting, seed, torch.device(device))
-    training.load(folder)
+        fix = "put the original back"
+        raise TrainingError(f"{folder / REQUEST}: it was changed", fix) from error
+    training = _Training(space, data, setting, seed, chosen_device(device))
+    training.restore(checkpoint.load(folder / CHECKPOINT, about))
     if training.epoch < setting.epochs:
         message = f"{folder}: {training.epoch} of {setting.epochs} epochs are done"
-        raise RunError(message, "train it to the end: the same call goes on with it")
+        raise TrainingError(message, "train it to the end: the same call goes on with it")
     return training.result(folder)
 
 
 class _Training:
-    """A training as far as it has come."""
+    """A training between two steps: all that a checkpoint holds, and what to do with it."""
 
     def __init__(
-        self, space: Space, data: DataSet, setting: Setting, seed: int, device: torch.device
+        self,
+        space: Space,
+        data: DataSet,
+        setting: SupernetSetting,
+        seed: int,
+        device: torch.device,
     ) -> None:
         self.data, self.setting, self.device = data, setting, device
-        self.network = SharedNetwork(
-            space, seed=seed, **{**_answers(space, data.classes), **setting.skeleton}
-        ).to(device)
-        colours = data.image_shape[0]
-        if colours not in (1, self.network.colours):
-            raise DataError(
-                f"{data.name} has {colours} colours, the network of {space.name} takes "
-                f"{self.network.colours}",
-                "take other data",
-            )
+        keywords = skeleton(space, data, setting.channels, setting.cells)
+        keywords.pop("prune", None)  # the shared network leaves out what is dead by itself
+        fitted(space.example, data, keywords)
+        self.network = SharedNetwork(space, seed=seed, **keywords).to(device).train()
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), setting.rate, setting.momentum, weight_decay=setting.decay
         )
-        self.steps = max(1, len(data.train) // setting.batch)
+        self.batch = min(setting.batch, len(data.train))
+        self.steps = len(data.train) // self.batch
         """Of an epoch; images that fill no batch are left out, each time others."""
+        rows, columns = data.image_shape[1:]
+        self.augment = min(rows, columns) >= 32 if setting.augment is None else setting.augment
         self.step = 0
         """How many of this epoch are done."""
         self.sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -201,138 +198,102 @@ class _Training:
         """How many epochs are done."""
         return len(self.losses)
 
-    def descend(self, images: Tensor, labels: Tensor, architecture: Architecture) -> None:
+    def plan(self, subspace: Subspace, seed: int) -> Iterator[tuple[Tensor, list[int], int]]:
+        """For each step of this epoch: its images, its architecture, a seed for all the rest."""
+        generator = np.random.default_rng([seed, self.epoch])
+        order = torch.from_numpy(generator.permutation(len(self.data.train)))
+        values = subspace.sample_rows(self.steps, int(generator.integers(2**63))).tolist()
+        draws = generator.integers(2**63, size=self.steps).tolist()
+        batches = torch.split(order[: self.steps * self.batch], self.batch)
+        return zip(batches, values, draws, strict=True)
+
+    def descend(self, rows: Tensor, architecture: Architecture, draw: int) -> None:
         """One step of gradient descent; weights that are not the architecture's stay as they are.
 
-        Those have no gradient, not one of zero: neither momentum nor decay moves them.
+        They have no gradient, rather than one of zero: neither momentum nor decay moves them.
         """
-        setting = self.setting
-        cosine = (1 + math.cos(math.pi * self.epoch / setting.epochs)) / 2
+        train, setting = self.data.train, self.setting
+        torch.manual_seed(draw)
+        pixels, labels = train.pixels[rows], train.labels[rows].to(self.device)
+        if self.augment:
+            pixels = augmented(pixels, torch.default_generator)
+        done = self.epoch * self.steps + self.step
         for group in self.optimizer.param_groups:
-            group["lr"] = setting.floor + (setting.rate - setting.floor) * cosine
+            group["lr"] = setting.rate_at(done, setting.epochs * self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.network(images, architecture), labels)
+        scores = self.network(train.normalised(pixels.to(self.device)), architecture)
+        loss = functional.cross_entropy(scores, labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), setting.clip)
+        if setting.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), setting.clip)
         self.optimizer.step()
         self.sum += loss.detach()
         self.step += 1
 
     def end_epoch(self) -> None:
-        self.losses.append(self.sum.item() / self.steps)
+        loss = self.sum.item() / self.steps
+        if not math.isfinite(loss):
+            message = f"the supernet diverged in epoch {self.epoch + 1}: its loss is {loss}"
+            raise TrainingError(message, "train with a lower rate")
+        self.losses.append(loss)
         self.step = 0
         self.sum.zero_()
 
-    def result(self, folder: Path) -> Supernet:
-        return Supernet(self.network, self.data, self.device, folder, tuple(self.losses))
-
-    def save(self, folder: Path) -> None:
-        """Replace the checkpoint: a reader, or a process that is killed, leaves it whole."""
-        part = folder / f".{_CHECKPOINT}.part"
-        state = {
+    def state(self) -> dict[str, Any]:
+        return {
             "weights": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "sum": self.sum,
             "losses": self.losses,
         }
-        try:
-            with part.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(folder / _CHECKPOINT)
-        except (OSError, RuntimeError) as error:
-            raise RunError(f"{folder}: cannot be written: {error}", "make room for it") from error
 
-    def load(self, folder: Path) -> None:
-        path = folder / _CHECKPOINT
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.network.load_state_dict(state["weights"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.losses = int(state["step"]), [float(loss) for loss in state["losses"]]
-            self.sum.copy_(state["sum"])
-        except Exception as error:  # torch raises many kinds for a bad or hostile file
-            message = f"{path}: no checkpoint that can be loaded ({type(error).__name__})"
-            raise RunError(message, "remove the folder and train anew") from error
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        if state is None:
+            return
+        self.network.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.losses = state["step"], state["losses"]
+        self.sum.copy_(state["sum"])
+
+    def result(self, folder: Path) -> Supernet:
+        return Supernet(self.network, self.data, self.device, folder, tuple(self.losses))
 
 
-def _plan(
-    subspace: Subspace, images: int, batch: int, steps: int, seed: int, epoch: int
-) -> Iterator[tuple[Tensor, list[int], int]]:
-    """For each step of an epoch: its images, its architecture's values, a seed for the rest."""
-    generator = np.random.default_rng([seed, epoch])
-    order = torch.from_numpy(generator.permutation(images))
-    rows = subspace.sample_rows(steps, int(generator.integers(2**63))).tolist()
-    draws = generator.integers(2**63, size=steps).tolist()
-    parts = torch.split(order[: steps * batch], batch)
-    return zip(parts, rows, draws, strict=True)
-
-
-def moved_and_flipped(images: Tensor, most: int) -> Tensor:
-    """Each image moved by up to `most` pixels along both axes, and half of them flipped.
-
-    What moves in is zero, the mean of normalised images.
-    """
-    number, _, rows, columns = images.shape
-    moves = torch.randint(2 * most + 1, (2, number, 1), device="cpu").to(images.device)
-    flips = torch.rand(number, 1).to(images.device) < 0.5
-    vertical = moves[0] + torch.arange(rows, device=images.device)
-    along = torch.arange(columns, device=images.device)
-    horizontal = moves[1] + torch.where(flips, along.flip(0), along)
-    padded = functional.pad(images, (most, most, most, most)).permute(0, 2, 3, 1)
-    first = torch.arange(number, device=images.device)[:, None, None]
-    moved = padded[first, vertical[:, :, None], horizontal[:, None, :]]
-    return moved.permute(0, 3, 1, 2).contiguous()
-
-
-def _answers(space: Space, classes: int) -> dict[str, Any]:
-    """The arguments with which the space's network tells `classes` apart."""
-    known = inspect.signature(load_model(space)).parameters
-    return {"outputs": classes, "dense": False} if "outputs" in known else {"classes": classes}
-
-
-def _request(
-    space: Space, subspace: Subspace, data: DataSet, setting: Setting, seed: int
-) -> dict[str, Any]:
-    """What tells one training from another. Of a subspace: its size and what is drawn from it."""
-    drawn = hashlib.sha256(subspace.sample_rows(1000, seed).tobytes()).hexdigest()[:16]
+def _about(
+    space: Space,
+    subspace: Subspace,
+    data: DataSet,
+    setting: SupernetSetting,
+    seed: int,
+    device: torch.device,
+) -> checkpoint.About:
+    """What tells one training from another. Of a subspace: its size and a draw from it."""
+    drawn = hashlib.sha256(subspace.sample_rows(1000, seed=0).tobytes()).hexdigest()[:16]
     return {
-        "space": space.name,
+        **_identity(space, data),
         "subspace": f"{subspace.count()} {drawn}",
-        "data": _described(data),
         "seed": seed,
-        "setting": asdict(setting),
+        "device": device.type,
+        **asdict(setting),
     }
 
 
-def _described(data: DataSet) -> str:
-    return f"{data.name} {data.fingerprint}"
-
-
-def _open(folder: Path, request: dict[str, Any]) -> None:
-    """Make the folder of a training, or see that it holds this one."""
-    if (folder / _REQUEST).exists():
-        found = _read_request(folder)
-        other = [name for name in request if found.get(name) != request[name]]
-        if other:
-            message = f"{folder}: it holds a training with another {' and another '.join(other)}"
-            raise RunError(message, "name another folder")
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be made: {error.strerror}", "name another") from error
-    write_whole(folder / _REQUEST, json.dumps(request, indent=2) + "\n")
+def _identity(space: Space, data: DataSet) -> dict[str, str]:
+    model = content.model_file(space.name).read_bytes()
+    return {
+        "space": space.name,
+        "network": hashlib.sha256(model).hexdigest()[:16],
+        "data": f"{data.name} {data.fingerprint}",
+    }
 
 
 def _read_request(folder: Path) -> dict[str, Any]:
     try:
-        request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
-        if not isinstance(request, dict):
-            raise ValueError(_REQUEST)
+        about = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        if not isinstance(about, dict):
+            raise ValueError(REQUEST)
     except (OSError, ValueError) as error:
         fix = "name the folder in which it was trained"
-        raise RunError(f"{folder}: there is no supernet here", fix) from error
-    return request
+        raise TrainingError(f"{folder}: there is no supernet here", fix) from error
+    return about

@@ -88,8 +88,8 @@ def train(
     Raises TrainingError where the checkpoint is of another training or damaged, and where there is
     no such device.
     """
-    place = _device(device)
-    with _reproducible(seed, place):
+    place = chosen_device(device)
+    with reproducible(seed, place):
         training = _Training(network, data, setting, seed, place, name)
         path = folder / CHECKPOINT if folder else None
         if path:
@@ -239,7 +239,7 @@ def augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @contextmanager
-def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
+def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     """Random numbers from the seed inside, and the caller's untouched outside."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -259,7 +259,7 @@ def _reproducible(seed: int, device: torch.device) -> Iterator[None]:
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def chosen_device(device: str | torch.device | None) -> torch.device:
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
