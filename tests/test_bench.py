@@ -368,6 +368,13 @@ def test_peers_that_disagree_are_a_failure() -> None:
     assert report(failed).failures == ["nas201/a: dd failed at `samples`: out of memory"]
 
 
+def test_a_busy_machine_is_said() -> None:
+    alone = Result("nas201/a", peers.OURS, "count", seconds=0.1, share=0.99)
+    made = report(alone, Result("nas201/a", "sat", "count", seconds=0.3, share=0.4))
+    assert "1 of 2 measurements had to share their processor" in page(made, [], False)
+    assert "share" not in page(report(alone), [], as_markdown=False)
+
+
 def test_goals_name_the_worst_set_and_whether_it_holds() -> None:
     made = report(
         Result("darts/a", peers.OURS, "count", seconds=0.05, answer="7"),

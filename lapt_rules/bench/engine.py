@@ -22,6 +22,7 @@ from lapt_rules.subspace import whole
 
 LIMIT = 20.0
 SHOTS = 3
+FAIR_SHARE = 0.9
 LISTABLE = 20_000
 """The largest set that a peer counts by listing it."""
 
@@ -36,7 +37,8 @@ class Result:
 
     `seconds` or `rate` (per second) is there where it finished, `over` where it took longer than
     that many seconds, `error` where it failed. `before` are seconds of preparation: part of
-    `seconds`, but not of a rate. `answer` is what all peers must agree on.
+    `seconds`, but not of a rate. `answer` is what all peers must agree on. `share` is the part of
+    the time in which the process had a processor: far below 1 something else took it.
     """
 
     case: str
@@ -51,6 +53,7 @@ class Result:
     error: str = ""
     peak: int = 0
     nodes: int | None = None
+    share: float | None = None
 
 
 @dataclass
@@ -70,6 +73,11 @@ class Report:
             if (result.case, result.peer, result.question) == (case, peer, question):
                 return result
         return None
+
+    @property
+    def disturbed(self) -> int:
+        """How many measurements had to share their processor."""
+        return sum(r.share is not None and r.share < FAIR_SHARE for r in self.results)
 
     @property
     def cases(self) -> list[str]:
@@ -114,6 +122,7 @@ class Report:
             "seconds": self.seconds,
             "missing": self.missing,
             "totals": self.totals,
+            "disturbed": self.disturbed,
             "failures": self.failures,
             "results": [asdict(result) for result in self.results],
         }

@@ -166,6 +166,11 @@ def page(report: Report, tables: list[Table], as_markdown: bool) -> str:
     parts += [table.markdown() if as_markdown else table.text() for table in tables]
     if len(report.peers) > 1:
         parts.append(_LEGEND)
+    if report.disturbed:
+        parts.append(
+            f"{report.disturbed} of {len(report.results)} measurements had to share their "
+            "processor with something else: repeat them on a quieter machine"
+        )
     if report.missing:
         names = ", ".join(report.missing)
         parts.append(f"not installed: {names}; `pip install 'lapt-rules[bench]'` brings them")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -177,8 +178,10 @@ def main() -> None:
         asked = Task(task["peer"], case, task["quick"])
         print(json.dumps({"ready": task["peer"]}), flush=True)
         for question in task["questions"]:
+            wall, processor = time.perf_counter(), time.process_time()
             measured = asked.ask(question)
-            measured |= {"question": question, "peak": peak_memory()}
+            share = (time.process_time() - processor) / (time.perf_counter() - wall)
+            measured |= {"question": question, "peak": peak_memory(), "share": share}
             print(json.dumps(measured), flush=True)
     except LaptError as error:
         print(json.dumps({"error": error.message}), flush=True)
