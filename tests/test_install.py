@@ -40,5 +40,10 @@ def test_the_wheel_works_in_a_fresh_environment_outside_the_checkout(tmp_path: P
         check=True, capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(scripts)},
     )  # fmt: skip
     folders = {entry["name"]: entry["folder"] for entry in json.loads(shown.stdout)["spaces"]}
-    assert set(folders) == {"nas201", "trans101", "darts"}
+    assert set(folders) == {"nas201", "trans101", "darts", "digits"}
     assert all(str(ROOT) not in folder for folder in folders.values())
+    ran = subprocess.run(
+        [scripts / "lapt", "run", "--json"],
+        check=True, capture_output=True, text=True, cwd=tmp_path, env={"PATH": str(scripts)},
+    )  # fmt: skip
+    assert json.loads(ran.stdout)["evaluations"] == 50

@@ -85,7 +85,7 @@ def test_algorithm_1_runs_on_darts_with_a_supernet(tmp_path: Path) -> None:
     assert value["iterations"][0]["step"] == "learn"
     request = json.loads((Path(tmp_path / value["folder"]) / "run.json").read_text())
     assert request["searcher"] == "genetic"
-    assert "best of 20" in request["source"]
+    assert "the best of 20" in request["source"]
     assert answer(*options, cwd=tmp_path)["trajectory"] == value["trajectory"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,10 @@ def evaluator_of(wanted: Wanted, subspace: Subspace | None) -> Evaluator:
         message = f"--evaluator {wanted.evaluator} rates candidates itself"
         raise RunError(message, "leave --target out; --data says on which images")
     with shell.torch_needed():
+        import torch
+
+        if wanted.device == "cpu":
+            torch.set_num_threads(1)  # in small networks threads only wait for each other
         return _trained(wanted) if wanted.evaluator == "train" else _inherited(wanted, subspace)
 
 
@@ -72,22 +77,16 @@ def archive_of(wanted: Wanted, source: str | None, rating: Evaluator | None) -> 
         wanted.rated,
         wanted.settings.archive,
         seed=wanted.seed,
-        journal=_folder(wanted) / f"ratings-seed{wanted.seed}.jsonl",
-        told=lambda done, of: shell.status(f"rating {done:,} of {of:,}"),
+        told=lambda done: shell.status(f"rated {done:,} of {wanted.rated:,}"),
     )
     return replace(archive, fingerprint="")
 
 
 def _trained(wanted: Wanted) -> Evaluator:
-    import torch
-
     from lapt_rules.evaluate.data import load_data
     from lapt_rules.evaluate.setting import Setting
     from lapt_rules.evaluate.trainer import Step
     from lapt_rules.evaluate.training import TrainingEvaluator
-
-    if wanted.device == "cpu":
-        torch.set_num_threads(1)  # many small networks: threads would only wait for each other
 
     def told(step: Step) -> None:
         shell.status(f"epoch {step.epoch} of {step.epochs}, step {step.step:,} of {step.steps:,}")
@@ -106,12 +105,14 @@ def _trained(wanted: Wanted) -> Evaluator:
 def _inherited(wanted: Wanted, subspace: Subspace | None) -> SupernetEvaluator:
     from lapt_rules.evaluate.data import load_data
     from lapt_rules.evaluate.inherited import SupernetEvaluator
-    from lapt_rules.evaluate.supernet import Setting, train_supernet
+    from lapt_rules.evaluate.supernet import SupernetSetting, train_supernet
     from lapt_rules.subspace import whole
 
     data = load_data(wanted.data)
-    small = wanted.device == "cpu"
-    setting = Setting.small(wanted.space) if small else Setting.published(wanted.space)
+    if wanted.device == "cpu":
+        setting = SupernetSetting.small(wanted.space)
+    else:
+        setting = SupernetSetting.published(wanted.space)
     if wanted.epochs is not None:
         setting = replace(setting, epochs=wanted.epochs)
     supernet = train_supernet(
@@ -130,7 +131,9 @@ def _inherited(wanted: Wanted, subspace: Subspace | None) -> SupernetEvaluator:
 def _folder(wanted: Wanted, subspace: Subspace | None = None) -> Path:
     """Where the supernet of these options is kept."""
     data = "".join(c if c.isalnum() else "-" for c in wanted.data)
-    of = "whole" if subspace is None else f"{subspace.count()}"
+    of = "whole"
+    if subspace is not None:
+        of = hashlib.sha256(subspace.sample_rows(64).tobytes()).hexdigest()[:8]
     epochs = "" if wanted.epochs is None else f"-{wanted.epochs}-epochs"
     name = f"supernet-{wanted.space.name}-{data}-{of}{epochs}-seed{wanted.seed}"
     return wanted.cache / name

@@ -128,7 +128,8 @@ def command(
     archive = archive_of(wanted, source, rating if given is None else None)
     writer = author_named(author) if len(archive) else nobody
     check(archive, rating, settings)
-    folder = RunFolder.create(out, f"{space.name}-{rating.name.replace(':', '-')}-seed{seed}")
+    job = rating.name.replace(":", "-").removeprefix(f"{space.name}-")
+    folder = RunFolder.create(out, f"{space.name}-{job}-seed{seed}")
     chosen = searcher or ("genetic" if evaluator == "supernet" else "rea")
     request: dict[str, object] = {
         "space": space.name,
