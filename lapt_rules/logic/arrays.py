@@ -35,7 +35,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Rows: TypeAlias = npt.NDArray[np.int8]
 
-_FAR = 1 << 40  # longer than any path
+_FAR = 1 << 13  # longer than any path, and within 16 bits
 
 _COMPARE = {
     "<=": np.less_equal,
@@ -176,7 +176,7 @@ class Arrays:
         longest = extreme == "longest"
         best = np.maximum if longest else np.minimum
         never = -_FAR if longest else _FAR
-        unreached = np.full(len(self.rows), never, np.int64)
+        unreached = np.full(len(self.rows), never, np.int16)
         length = {node: np.zeros_like(unreached) for node in cell.inputs}
         length |= {node: unreached.copy() for node in cell.nodes if node not in cell.inputs}
         for i in self.space.flow_order[index]:
@@ -186,10 +186,11 @@ class Arrays:
                 here = np.where(self._reads(i, number), length[source], here)
             if i in counted:
                 here = here + self._is_one_of(self.space.operator_variable[i], counted[i])
-            here = np.where(self._passes(i), here, never)
+            here = np.where(self._passes(i), here, np.int16(never))
             length[layer.target] = best(length[layer.target], here)
         end = best.reduce([length[node] for node in cell.outputs])
-        return np.where(np.abs(end) >= _FAR // 2, 0, end)
+        lengths: Integers = np.where(np.abs(end) >= _FAR // 2, 0, end).astype(np.int64)
+        return lengths
 
 
 def scores(arrays: Arrays, preferences: Iterable[Preference]) -> npt.NDArray[np.float64]:
