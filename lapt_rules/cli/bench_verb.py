@@ -29,7 +29,8 @@ def command() -> None:
     """Measure the exact engine: beside its peers, or as spaces and files grow.
 
     Each measurement has a process of its own, one at a time. What counts are the ratios within one
-    run; on a busy machine the figures themselves say little.
+    run; on a busy machine the figures themselves say little. Both measurements print tables, with
+    --json one object, with --markdown tables for a README.
     """
 
 
