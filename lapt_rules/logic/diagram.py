@@ -31,7 +31,8 @@ MAX_SECONDS = 60.0
 MAX_CELLS = 1 << 25
 """The largest array, in numbers, that one step may make: about a quarter of a gigabyte."""
 
-_SAFE = 2.0**62  # int64 is used only while a float total stays below this
+_SAFE = 2.0**62  # codes of int64 stay below this
+_LARGEST = 2.0**63 * (1 - 1e-9)  # counts are int64 only while they are below this in floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +77,26 @@ class Diagram:
 
     @cached_property
     def counts(self) -> tuple[Counts, ...]:
-        """For each level from `top` to `bottom`: how many ways each node can be completed."""
-        total = float(np.prod(np.array(self.sizes[self.top :], np.float64)))
-        kind: Any = np.int64 if total < _SAFE else object
+        """For each level from `top` to `bottom`: how many ways each node can be completed.
+
+        0 for a node 1 that nothing leads to: it would often be far larger than all others.
+        """
         below = 1
         for size in self.sizes[self.bottom :]:
             below *= size
-        counts = [np.array([0, below], kind)]
-        for table in reversed(self.tables):
-            counts.append(counts[-1][table].sum(axis=1))
+        floats = self._counted(np.array([0, below], np.float64))
+        fits = max(float(level.max()) for level in floats) < _LARGEST
+        return self._counted(np.array([0, below], np.int64 if fits else object))
+
+    def _counted(self, ends: Counts) -> tuple[Counts, ...]:
+        """The counts of every level, in the kind of number that those of the two ends have."""
+        reached = [self.root == 1]  # for each level, whether something leads to its node 1
+        for table in self.tables[:-1]:
+            reached.append(reached[-1] or bool((table[2:] == 1).any()))
+        counts = [ends]
+        for level in reversed(range(len(self.tables))):
+            counts.append(counts[-1][self.tables[level]].sum(axis=1))
+            counts[-1][1] *= reached[level]
         return tuple(reversed(counts))
 
     def count(self) -> int:

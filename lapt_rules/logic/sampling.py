@@ -69,7 +69,7 @@ def _level(table: Table, cumulative: Counts, bits: int) -> _Level:
     bits = min(bits, max(1, _TABLE_BITS - len(table).bit_length()))
     width = 1 << bits
     total = cumulative[:, -1:].astype(np.float64)
-    total[0] = 1.0  # node 0 holds nothing and is never reached
+    total[total == 0] = 1.0  # of nodes that are never reached
     boundaries = cumulative[:, :-1].astype(np.float64) / total
     exact = _on_edge(cumulative, width)
     # A boundary inside an entry leaves it open; one that lies exactly on its edge does not.
