@@ -156,7 +156,12 @@ def examine(
     if analysis is None:
         return report
     principles = analysis.principles.principles
-    effects = analysis.effects()
+    try:
+        effects = analysis.effects()
+    except LimitError as error:
+        source = analysis.principles.source
+        limit = Diagnostic("limit", error.message, source, fix=error.fix, severity="warning")
+        return replace(report, diagnostics=(*report.diagnostics, limit))
     if archive is not None:
         kept = [_kept(principle.keeps, archive) for principle in principles]
         effects = [replace(e, archive=n) for e, n in zip(effects, kept, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import islice
 
@@ -182,9 +182,7 @@ class Subspace:
 
     def neighbour_rows(self, rows: Rows) -> list[Rows]:
         """The same for many at once: for each row of values, the rows of its neighbours."""
-        reachable = moves(self.space, rows)
-        kept = self.contains(reachable.reshape(-1, rows.shape[1])).reshape(reachable.shape[:2])
-        return [some[mask] for some, mask in zip(reachable, kept, strict=True)]
+        return kept_moves(self.space, rows, self.contains)
 
     def _architectures(self, rows: Rows) -> list[Architecture]:
         return [Architecture(self.space, tuple(values)) for values in rows.tolist()]
@@ -214,6 +212,13 @@ def moves(space: Space, rows: Rows) -> Rows:
         found[swapped, a + b] = found[swapped, b + a]
     moved: Rows = found.reshape(len(rows), -1, len(sizes))
     return moved
+
+
+def kept_moves(space: Space, rows: Rows, contains: Callable[[Rows], Mask]) -> list[Rows]:
+    """For each row of values the rows one move away that whoever is asked contains."""
+    reachable = moves(space, rows)
+    kept = contains(reachable.reshape(-1, rows.shape[1])).reshape(reachable.shape[:2])
+    return [some[mask] for some, mask in zip(reachable, kept, strict=True)]
 
 
 @cache

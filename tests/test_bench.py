@@ -241,7 +241,8 @@ def test_a_peer_draws_decides_and_lists_neighbours_as_we_do(name: str, case: str
     if "neighbours" in one.about.questions:
         some = Subspace(space, principles.keeps).sample(3)
         expected = [len(Subspace(space, principles.keeps).neighbours(each)) for each in some]
-        assert one.neighbourhood()(some) == ours.neighbourhood()(some) == expected
+        values = np.array([each.values for each in some], np.int8)
+        assert one.neighbourhood()(values) == ours.neighbourhood()(values) == expected
     if "explain" in one.about.questions:
         found = [set(names) for names in one.explainer()(rows)]
         assert found == [set(names) for names in ours.explainer()(rows)]

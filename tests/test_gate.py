@@ -155,6 +155,23 @@ def test_what_cannot_be_compiled_is_said_and_z3_still_answers(
     assert not report.admitted
 
 
+def test_a_set_that_compiles_only_as_a_whole_is_admitted_without_its_effects(
+    darts: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lapt_rules.logic.diagram.Budget.__init__.__defaults__", (3_000, 60.0))
+    text = (
+        "space darts\nprinciple deep require longest(conv) >= 2\n"
+        "principle even require count(skip_connect) <= count(pool)\n"
+        "principle fine require sum(params in normal) <= 1300000\n"
+        "principle narrow require each l in all: l in {max_pool_3x3, sep_conv_3x3}\n"
+    )
+    report = examine(text, "x", darts)
+    assert report.admitted
+    assert report.count
+    assert [d.code for d in report.diagnostics] == ["limit"]
+    assert not report.effects
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

@@ -28,7 +28,6 @@ from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.compiling import Compiler
 from lapt_rules.logic.formula import And
-from lapt_rules.space import Architecture
 from lapt_rules.subspace import Subspace
 
 FIRST = 1_000
@@ -124,12 +123,11 @@ class Task:
 
     def _neighbours(self) -> dict[str, Any]:
         rows = Subspace(self.space, self.principles.keeps).sample_rows(FEW, 3)
-        architectures = [Architecture(self.space, tuple(row)) for row in rows.tolist()]
         neighbours = self.peer().neighbourhood()
-        found = neighbours(architectures[:4])
+        found = neighbours(rows[:4])
         repeats = self.repeats
         each, _ = seconds_each(
-            lambda number: neighbours(architectures[:number]), FEW, repeats, self.patience
+            lambda number: neighbours(rows[:number]), FEW, repeats, self.patience
         )
         return {"rate": 1 / each, "answer": " ".join(map(str, found))}
 

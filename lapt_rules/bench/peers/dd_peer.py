@@ -15,12 +15,11 @@ import numpy as np
 
 from lapt_rules.bench.bits import Bits
 from lapt_rules.bench.circuit import Circuit
-from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import About, Peer
 from lapt_rules.bench.walks import Counted, Stepping, listed
 from lapt_rules.logic.arrays import Mask, Rows
 from lapt_rules.logic.binding import invariants
-from lapt_rules.space import Architecture
+from lapt_rules.subspace import kept_moves
 
 MEMORY = 4 << 30
 
@@ -29,7 +28,7 @@ def is_cudd() -> bool:
     return find_spec("dd") is not None and find_spec("dd.cudd") is not None
 
 
-class _Dd(Bits[Any]):
+class _Dd(Bits):
     def __init__(self, sizes: Sequence[int], cudd: bool) -> None:
         super().__init__(sizes)
         if cudd:
@@ -44,25 +43,7 @@ class _Dd(Bits[Any]):
         names = [f"b{bit}" for bit in range(self.bits)]
         self.manager.declare(*names)
         self.true, self.false = self.manager.true, self.manager.false
-        self._bits = [self.manager.var(name) for name in names]
-
-    def bit(self, number: int) -> Any:
-        return self._bits[number]
-
-    def negation(self, node: Any) -> Any:
-        return ~node
-
-    def conjunction(self, nodes: Sequence[Any]) -> Any:
-        result = self.true
-        for node in nodes:
-            result = result & node
-        return result
-
-    def disjunction(self, nodes: Sequence[Any]) -> Any:
-        result = self.false
-        for node in nodes:
-            result = result | node
-        return result
+        self.each_bit = [self.manager.var(name) for name in names]
 
     def either(self, condition: Any, yes: Any, no: Any) -> Any:
         return self.manager.ite(condition, yes, no)
@@ -105,6 +86,6 @@ class Dd(Peer):
         counted = Counted(self._build())
         return lambda rows: np.array([counted.holds(row) for row in rows.tolist()])
 
-    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+    def neighbourhood(self) -> Callable[[Rows], list[int]]:
         members = self.membership()
-        return lambda architectures: [len(rows) for rows in kept_moves(architectures, members)]
+        return lambda rows: [len(kept) for kept in kept_moves(self.space, rows, members)]

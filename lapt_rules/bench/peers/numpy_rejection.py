@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from lapt_rules.bench.drawing import Drawing
-from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import About, Peer
 from lapt_rules.logic.arrays import Arrays, Mask, Rows
 from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.formula import Formula
-from lapt_rules.space import Architecture
+from lapt_rules.subspace import kept_moves
 
 CHUNK = 1 << 14  # rows evaluated together: few enough to stay in the cache
 
@@ -49,6 +48,6 @@ class NumpyRejection(Peer):
 
         return members
 
-    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+    def neighbourhood(self) -> Callable[[Rows], list[int]]:
         members = self.membership()
-        return lambda architectures: [len(rows) for rows in kept_moves(architectures, members)]
+        return lambda rows: [len(kept) for kept in kept_moves(self.space, rows, members)]

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-import numpy as np
-
 from lapt_rules.bench.peers.peer import QUESTIONS, About, Peer
 from lapt_rules.logic.arrays import Arrays, Mask, Rows
-from lapt_rules.space import Architecture
 from lapt_rules.subspace import Subspace
 
 
@@ -35,14 +32,9 @@ class Engine(Peer):
     def membership(self) -> Callable[[Rows], Mask]:
         return self.subspace().contains
 
-    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+    def neighbourhood(self) -> Callable[[Rows], list[int]]:
         subspace = self.subspace()
-
-        def neighbours(architectures: Sequence[Architecture]) -> list[int]:
-            rows = np.array([architecture.values for architecture in architectures], np.int8)
-            return [len(found) for found in subspace.neighbour_rows(rows)]
-
-        return neighbours
+        return lambda rows: [len(kept) for kept in subspace.neighbour_rows(rows)]
 
     def explainer(self) -> Callable[[Rows], Sequence[Sequence[str]]]:
         """In a batch: each principle is evaluated on all rows at once."""

@@ -18,7 +18,7 @@ NODES = 1 << 22
 CACHED = 1 << 20
 
 
-class _Oxidd(Bits[Any]):
+class _Oxidd(Bits):
     def __init__(self, sizes: Sequence[int]) -> None:
         from oxidd.bdd import BDDManager
 
@@ -26,25 +26,7 @@ class _Oxidd(Bits[Any]):
         self.manager = BDDManager(NODES, CACHED, 1)
         self.manager.add_vars(self.bits)
         self.true, self.false = self.manager.true(), self.manager.false()
-        self._bits = [self.manager.var(bit) for bit in range(self.bits)]
-
-    def bit(self, number: int) -> Any:
-        return self._bits[number]
-
-    def negation(self, node: Any) -> Any:
-        return ~node
-
-    def conjunction(self, nodes: Sequence[Any]) -> Any:
-        result = self.true
-        for node in nodes:
-            result = result & node
-        return result
-
-    def disjunction(self, nodes: Sequence[Any]) -> Any:
-        result = self.false
-        for node in nodes:
-            result = result | node
-        return result
+        self.each_bit = [self.manager.var(bit) for bit in range(self.bits)]
 
     def either(self, condition: Any, yes: Any, no: Any) -> Any:
         return condition.ite(yes, no)

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from lapt_rules.logic.arrays import Mask, Rows
 from lapt_rules.logic.principles import PrincipleSet
-from lapt_rules.space import Architecture
 
 QUESTIONS = {
     "fresh": "The first count in a new process, the space itself included",
@@ -76,8 +75,8 @@ class Peer:
         """What says of each row whether it is kept, once all is built."""
         raise NotImplementedError
 
-    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
-        """What lists the members one move away from each and tells how many they are."""
+    def neighbourhood(self) -> Callable[[Rows], list[int]]:
+        """What lists the members one move away from each row and tells how many they are."""
         raise NotImplementedError
 
     def explainer(self) -> Callable[[Rows], Sequence[Sequence[str]]]:

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import z3
 
-from lapt_rules.bench.neighbours import kept_moves
 from lapt_rules.bench.peers.peer import About, Peer
 from lapt_rules.bench.peers.z3_problem import state
 from lapt_rules.logic.arrays import Mask, Rows
-from lapt_rules.space import Architecture
+from lapt_rules.subspace import kept_moves
 
 
 class Z3Cubes(Peer):
@@ -53,6 +52,6 @@ class Z3Cubes(Peer):
 
         return lambda rows: np.array([holds(row) for row in rows.tolist()])
 
-    def neighbourhood(self) -> Callable[[Sequence[Architecture]], list[int]]:
+    def neighbourhood(self) -> Callable[[Rows], list[int]]:
         members = self.membership()
-        return lambda architectures: [len(rows) for rows in kept_moves(architectures, members)]
+        return lambda rows: [len(kept) for kept in kept_moves(self.space, rows, members)]
