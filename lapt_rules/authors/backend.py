@@ -1,0 +1,136 @@
+"""What the dialogue needs of a language model, whichever back-end runs it.
+
+A `Request` holds all that decides a reply, and a `Reply` all that came of it; neither holds a time,
+a key or the name of a machine. So an exchange can be recorded, and a run replayed from the record.
+What a model says is data: it is read as a principle file, as a call of one of the `Tool`s it was
+offered, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+from lapt_rules.errors import LaptError
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+MOST_CHARACTERS = 256 * 1024
+"""No reply is longer: a back-end stops reading there, and says that the reply was cut."""
+
+
+class AuthorError(LaptError):
+    """An author that cannot be reached or loaded, has no budget left, or was refused to the end."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A model's call of a tool: `arguments` is JSON as the model wrote it, so it may be anything."""
+
+    identity: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. `calls` are those of an assistant; `answers` is the call that a tool answers."""
+
+    role: Role
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    answers: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What a model may ask in mid-thought; `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a model.
+
+    `grammar` is the Lark text that the reply must be a sentence of, "" for free text; a back-end
+    that cannot constrain ignores it. `most_tokens` bounds the reply. `temperature` 0 is greedy.
+    """
+
+    messages: tuple[Message, ...]
+    most_tokens: int
+    grammar: str = ""
+    tools: tuple[Tool, ...] = ()
+    seed: int = 0
+    temperature: float = 0.7
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of everything in it: what a record is looked up by."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens read and written, and what they cost in US dollars, None where no price is known."""
+
+    read: int = 0
+    written: int = 0
+    cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model answered.
+
+    `finish` is `length` where the text was cut off, `calls` where tools are to be answered first.
+    `constrained` tells whether the text was decoded under the grammar of the request.
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish: Literal["stop", "length", "calls"] = "stop"
+    constrained: bool = False
+    usage: Usage = Usage()
+
+
+Told = Callable[[str], None]
+"""Told of a reply as it comes: each new piece of its text."""
+
+
+class Backend(Protocol):
+    """A language model that answers one request at a time."""
+
+    @property
+    def name(self) -> str:
+        """As `--author` names it: `hf:PATH_OR_ID`, `api:MODEL`."""
+        ...
+
+    @property
+    def constrains(self) -> bool:
+        """Whether it decodes under a grammar."""
+        ...
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether it passes tools to the model."""
+        ...
+
+    @property
+    def window(self) -> int | None:
+        """Most tokens of a request and its reply together; None where that is not known."""
+        ...
+
+    def count(self, messages: Sequence[Message]) -> int | None:
+        """How many tokens the messages are for this model; None where only the server knows."""
+        ...
+
+    def reply(self, request: Request, told: Told | None = None) -> Reply:
+        """The answer to a request; AuthorError where there is none to be had."""
+        ...
