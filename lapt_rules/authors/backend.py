@@ -28,7 +28,7 @@ class AuthorError(LaptError):
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's call of a tool: `arguments` is JSON as the model wrote it, so it may be anything."""
+    """A model's call of a tool; `arguments` is JSON as the model wrote it: it may be anything."""
 
     identity: str
     name: str

@@ -6,38 +6,29 @@ the one with the highest lift is taken (its share of the archive / its share of 
 exact), then the next, each measured inside what the earlier ones keep, until none adds much or the
 subspace would grow too small.
 
-Preferences. For each layer and operator the natural log-odds of being in the archive against
-being anywhere in the space, with one pseudo-observation of the space, so that 0 says nothing.
-
-On the target, `update` adds the log-odds of being among the best found (r of them, but no more
-than half) against being evaluated at all; `explore` reopens what the rule with the least margin
+Preferences. The leanings of every layer (`lapt_rules.authors.leaning`), which `update` measures
+anew with what the search has found; `explore` also reopens what the rule with the least margin
 shut out, and prefers it until it was tried.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lapt_rules.analysis import Analysis
 from lapt_rules.authors.author import Brief
+from lapt_rules.authors.leaning import best_found, leanings, with_leanings
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse
-from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.formula import Amount, And, Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace, whole
-
-_LEANING = "ln(share in the archive / share in the space)"
-"""The reason that the miner gives for its preferences, and knows them by."""
-
-_ADAPTED = f"{_LEANING} + ln(share of the best found / share of all evaluated)"
 
 
 @dataclass(frozen=True)
@@ -73,30 +64,24 @@ class Miner:
             raise RunError("the archive is empty", "use a source table with architectures")
         principles = self._rules(brief)
         learned_from = f"the best {len(brief.archive)} of {brief.archive.origin}"
-        header = [
-            f"# learn: from {learned_from}, by {self.name}.",
-            f"space {brief.space.name}",
-        ]
-        weights = _log_odds(brief.space, brief.archive.architectures)
-        preferences = _preferences(brief.space, weights, _LEANING)
-        return _layout("\n".join([*header, *principles, *preferences]))
+        file = parse("\n".join([f"space {brief.space.name}", *principles]))
+        note = f"# learn: from {learned_from}, by {self.name}."
+        return with_leanings(file, brief, leanings(brief), note)
 
     def update(self, brief: Brief) -> str:
         """The hard rules as they are; the preferences with what the target has shown added."""
-        file = _in_force(brief)
-        weights = self._learned_weights(brief)
-        note = f"# update: {self._evidence(brief)}."
-        return _layout(_with_preferences(file, brief.space, weights, note))
+        note = f"# update: {_evidence(brief)}."
+        return with_leanings(_in_force(brief), brief, leanings(brief), note)
 
     def explore(self, brief: Brief) -> str:
         """The hard principle that adds least dropped; what it shut out is preferred until tried."""
         file = _in_force(brief)
-        weights = self._learned_weights(brief)
+        weights = leanings(brief)
         assert brief.principles is not None
         hard = [p for p in brief.principles.principles if p.clauses]
         if not hard:
-            note = f"# explore: {self._evidence(brief)}; there was no rule to drop."
-            return _layout(_with_preferences(file, brief.space, weights, note))
+            note = f"# explore: {_evidence(brief)}; there was no rule to drop."
+            return with_leanings(file, brief, weights, note)
         margins = {e.principle: e.margin for e in Analysis(brief.principles).effects()}
         weakest = min(hard, key=lambda p: margins[p.name])
         before = _possible(brief.space, brief.principles.keeps)
@@ -111,8 +96,8 @@ class Miner:
             weights[variable, value] = best + 0.5
         blocks = tuple(block for block in file.blocks if block is not weakest.syntax)
         opened = ast.File(blocks, file.closing)
-        note = f"# explore: {self._evidence(brief)}; dropped {weakest.name}, which added least."
-        return _layout(_with_preferences(opened, brief.space, weights, note))
+        note = f"# explore: {_evidence(brief)}; dropped {weakest.name}, which added least."
+        return with_leanings(opened, brief, weights, note)
 
     # ------------------------------------------------------------------------------ hard rules
 
@@ -152,31 +137,6 @@ class Miner:
             name = f"{rule.name}_{twice + 1}" if twice else rule.name
             lines.append(f'principle {name} "{why}" require {rule.clause}')
         return lines
-
-    # ----------------------------------------------------------------------------- preferences
-
-    def _top_found(self, brief: Brief) -> list[Architecture]:
-        """The best found: r of them, but no more than half of what was evaluated."""
-        half = math.ceil(len(brief.trials) / 2)
-        return [trial.architecture for trial in brief.found[:half]]
-
-    def _evidence(self, brief: Brief) -> str:
-        found = len(self._top_found(brief))
-        return f"preferences lean to the best {found} of {len(brief.trials)} evaluations"
-
-    def _learned_weights(self, brief: Brief) -> dict[tuple[int, int], float]:
-        """The archive's log-odds plus those of the best r against all that was evaluated."""
-        weights = _log_odds(brief.space, brief.archive.architectures)
-        found = self._top_found(brief)
-        tried = [trial.architecture for trial in brief.trials]
-        for variable in range(len(brief.space.variables)):
-            among = Counter(a.values[variable] for a in found)
-            against = Counter(a.values[variable] for a in tried)
-            for value, number in against.items():
-                share = number / len(tried)
-                odds = (among[value] + share) / (len(found) + 1) / share
-                weights[variable, value] += math.log(odds)
-        return weights
 
 
 def _candidates(space: Space, archive: Archive) -> Iterator[_Rule]:
@@ -253,20 +213,6 @@ def _set(names: Sequence[str]) -> str:
     return "{" + ", ".join(names) + "}"
 
 
-def _log_odds(space: Space, architectures: Sequence[Architecture]) -> dict[tuple[int, int], float]:
-    """For each variable and value: ln of its share in the archive over its share in the space."""
-    weights = {}
-    everything = whole(space)
-    for index, counts in enumerate(everything.value_counts()):
-        seen = Counter(a.values[index] for a in architectures)
-        for value, count in enumerate(counts):
-            share = count / everything.count()
-            if share:
-                odds = (seen[value] + share) / (len(architectures) + 1) / share
-                weights[index, value] = math.log(odds)
-    return weights
-
-
 def _possible(space: Space, keeps: Formula) -> set[tuple[int, int]]:
     """The values that each variable still takes somewhere in a subspace."""
     return {
@@ -277,46 +223,11 @@ def _possible(space: Space, keeps: Formula) -> set[tuple[int, int]]:
     }
 
 
-def _preferences(space: Space, weights: dict[tuple[int, int], float], why: str) -> list[str]:
-    """One principle a layer, its operators and sources by falling weight."""
-    lines = []
-    for layer_number, layer in enumerate(space.layers):
-        clauses = []
-        for (index, value), weight in sorted(weights.items(), key=lambda item: -item[1]):
-            variable = space.variables[index]
-            if variable.layer == layer_number:
-                word = "is" if variable.kind == "operator" else "from"
-                clauses.append(
-                    f"prefer {layer.name} {word} {variable.values[value]} weight {weight:.2f}"
-                )
-        lines.append(f'principle {layer.name}_leaning "{why}" ' + " ".join(clauses))
-    return lines
-
-
-def _with_preferences(
-    file: ast.File, space: Space, weights: dict[tuple[int, int], float], note: str
-) -> str:
-    """The file with the miner's own preferences replaced, and a note of what was done and why.
-
-    It is bound to the space that the preferences name.
-    """
-    kept: list[ast.Block] = []
-    for block in file.blocks:
-        if isinstance(block, ast.SpaceLine):
-            above = (*block.comments.above, note)
-            comments = replace(block.comments, above=above)
-            kept.append(replace(block, name=ast.Name(space.name), comments=comments))
-        elif not (isinstance(block, ast.Principle) and block.why.startswith(_LEANING)):
-            kept.append(block)
-    return "\n".join(
-        [print_file(ast.File(tuple(kept), file.closing)), *_preferences(space, weights, _ADAPTED)]
-    )
+def _evidence(brief: Brief) -> str:
+    found = len(best_found(brief))
+    return f"preferences lean to the best {found} of {len(brief.trials)} evaluations"
 
 
 def _in_force(brief: Brief) -> ast.File:
     assert brief.principles is not None, "there are principles in force once a search has begun"
     return brief.principles.file
-
-
-def _layout(text: str) -> str:
-    return print_file(parse(text))
