@@ -238,14 +238,22 @@ class Space:
         return number
 
     def parse(self, text: str) -> Architecture:
-        """The architecture that an arch string names, in any of the space's notations.
+        """The architecture that an arch string names, in any of the space's notations, or a list.
 
         White space does not matter. Raises ArchitectureError, which names the space the text
         does belong to, if there is one.
 
         >>> load_space("trans101").parse("3_33_331").operators[-1]
         'skip_connect'
+        >>> str(load_space("trans101").parse("[none, none, none, none, none, nor_conv_3x3]"))
+        '64-41414-0_00_003'
         """
+        written = text.strip()
+        if written.startswith("[") and written.endswith("]"):
+            entries = [entry.split(" from ") for entry in written[1:-1].split(",")]
+            operators = [entry[0].strip() for entry in entries]
+            sources = [entry[1].strip() if len(entry) > 1 else None for entry in entries]
+            return self.architecture(operators, sources)
         for notation in self.notations:
             read = notation.read(text)
             if read is not None:
@@ -308,6 +316,17 @@ class Architecture:
             layer.sources[0 if variable is None else self.values[variable]]
             for layer, variable in choices
         )
+
+    @property
+    def listing(self) -> str:
+        """As a list: its operators in the order of the layers, with sources where they differ.
+
+        >>> load_space("trans101").parse("3_33_331").listing[-15:]
+        ', skip_connect]'
+        """
+        chosen = zip(self.operators, self.sources, self.space.source_variable, strict=True)
+        entries = (o if variable is None else f"{o} from {s}" for o, s, variable in chosen)
+        return f"[{', '.join(entries)}]"
 
     def __str__(self) -> str:
         return self.space.notations[0].write(self.operators, self.sources)

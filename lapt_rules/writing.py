@@ -36,6 +36,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise _closed(path, error) from error
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, which is made where there is none; LaptError where that fails."""
+    try:
+        with path.open("ab") as file:
+            file.write(f"{line}\n".encode())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LaptError(f"{path}: cannot be written: {reason}", "make room for it") from error
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, where they are not there; LaptError where it cannot be."""
     try:

@@ -3,6 +3,7 @@
     run.json              what was asked for: space, tables, author, searcher, settings, seed
     archive.jsonl         the source architectures that the author was shown, best first
     principles/1-learn.lapt, 2-update.lapt, ...   every revision, in order
+    dialogue/             what a language model was asked and answered: `lapt_rules.authors.record`
     trials.jsonl          every evaluation in the order it was paid for, written as it happens
     result.json           what was found; it is there only if the run came to its end
 
@@ -18,7 +19,7 @@ from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.search.searcher import Trial
 from lapt_rules.transfer import Journal, Revision
-from lapt_rules.writing import write_whole
+from lapt_rules.writing import append_line, write_whole
 
 
 class RunFolder(Journal):
@@ -68,13 +69,7 @@ class RunFolder(Journal):
             "architecture": str(trial.architecture),
             "value": trial.value,
         }
-        path = self.path / "trials.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise RunError(f"{path}: cannot be written: {reason}", "make room for it") from error
+        append_line(self.path / "trials.jsonl", json.dumps(entry))
 
     def ended(self, result: dict[str, object]) -> None:
         self._write("result.json", _pretty(result))

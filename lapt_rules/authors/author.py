@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.search.searcher import Trial
@@ -55,12 +54,3 @@ class Author(Protocol):
     def explore(self, brief: Brief) -> str:
         """Principles that open what the current ones leave out: Algorithm 2, Base > Best."""
         ...
-
-
-def author_named(name: str) -> Author:
-    """The author that a user means by `name`; RunError where there is none."""
-    from lapt_rules.authors.miner import Miner
-
-    if name == "miner":
-        return Miner()
-    raise RunError(f"there is no author `{name}`", "use `miner`")

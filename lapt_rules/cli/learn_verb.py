@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lapt_rules.cli import shell
+from lapt_rules.cli.author_options import AuthorWanted, author_options
 
 
 @click.command("learn")
@@ -15,39 +16,63 @@ from lapt_rules.cli import shell
 @click.option(
     "--archive-size", type=click.IntRange(min=1), metavar="N", help="How many to learn from."
 )
-@click.option("--author", default="miner", show_default=True, metavar="AUTHOR")
+@author_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="The run folder that records the dialogue with a language model.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @shell.metric_option
 @shell.json_option
 def command(
     space_name: str,
     source: str,
     archive_size: int | None,
-    author: str,
+    wanted: AuthorWanted,
     output: Path | None,
+    out: Path | None,
+    seed: int,
     metric: str,
     as_json: bool,
 ) -> None:
     """Write a principle file from the best architectures of a source table.
 
-    Prints it, or writes it with -o.
+    Prints it, or writes it with -o. A language model as the --author is led through a dialogue,
+    which is recorded in a run folder: what it was asked, what it said, what the engine found.
     """
-    from lapt_rules.authors.author import Brief, author_named
+    from lapt_rules.audit.journal import RunFolder
+    from lapt_rules.authors.author import Brief
+    from lapt_rules.authors.miner import Miner
     from lapt_rules.gate import examine
     from lapt_rules.space import load_space
+    from lapt_rules.transfer import Revision
     from lapt_rules.writing import write_whole
 
     space = load_space(space_name)
     settings = space.settings
     archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
-    writer = author_named(author)
-    text = writer.learn(Brief(space, archive, settings.top, settings.population))
+    brief = Brief(space, archive, settings.top, settings.population)
+    backend = wanted.open()
+    folder = None
+    if backend is None:
+        text = Miner().learn(brief)
+    else:
+        folder = RunFolder.create(out, f"{space.name}-learn-seed{seed}")
+        request = {"space": space.name, "source": archive.origin, "seed": seed}
+        folder.started({**request, **wanted.request(backend)}, archive)
+        with shell.recorded_in(folder.path):
+            text = wanted.writer(backend, folder.path, seed).learn(brief)
+        shell.status("")
     report = examine(text, str(output or "principles"), space, archive)
+    if folder is not None:
+        folder.revised(Revision(1, "learn", text, report.count or 0))
     if output:
         write_whole(output, text)
     value = {
         "principles": text,
         "file": str(output) if output else None,
+        "folder": str(folder.path) if folder else None,
         "count": report.count,
         "total": report.total,
         "archive_kept": report.archive_kept,
@@ -60,3 +85,5 @@ def command(
         f"and {report.archive_kept} of {report.archive_size} in the archive",
         err=True,
     )
+    if folder is not None:
+        click.echo(f"the dialogue is in {folder.path}", err=True)

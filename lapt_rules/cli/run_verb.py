@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lapt_rules.cli import shell
+from lapt_rules.cli.author_options import AuthorWanted, author_options
 
 if TYPE_CHECKING:
     from lapt_rules.audit.journal import RunFolder
@@ -30,7 +31,7 @@ _COUNT = click.IntRange(min=1)
 )  # fmt: skip
 @click.option("--target", metavar="TABLE", help="The table searched.  [digits: digits:class]")
 @click.option("--principles", metavar="FILE", help="Start from these principles, not learned ones.")
-@click.option("--author", default="miner", show_default=True, help="Who writes and adapts.")
+@author_options
 @click.option(
     "--evaluator", type=click.Choice(["table", "train", "supernet"]), default="table",
     show_default=True, help="What rates a candidate: a table, its training, or shared weights.",
@@ -58,7 +59,6 @@ _COUNT = click.IntRange(min=1)
     "--cache", type=click.Path(path_type=Path), default="runs/trained", show_default=True,
     metavar="FOLDER", help="Where trainings are kept: what is there is not trained again.",
 )  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="Where torch computes.")
 @shell.metric_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--twins", is_flag=True, help="Allow evaluations of cells that compute the same.")
@@ -69,14 +69,13 @@ def command(
     source: str | None,
     target: str | None,
     principles: str | None,
-    author: str,
+    wanted: AuthorWanted,
     evaluator: str,
     searcher: str | None,
     data: str,
     epochs: int | None,
     rated: int,
     cache: Path,
-    device: str,
     seed: int,
     twins: bool,
     out: Path | None,
@@ -95,9 +94,13 @@ def command(
     Without any option it runs on the table of `digits` that ships with it, from the task jigsaw to
     the task class. With `--evaluator train` candidates are trained on --data; with `supernet`
     they are rated by weights that all share, and so is the archive, unless --source names a table.
+
+    Principles are written by the --author: the miner, who counts and needs nothing; a language
+    model on this machine (hf:FOLDER) or behind a server (api:MODEL); or the record of an earlier
+    run (replay:RUN_FOLDER), which gives the same run again.
     """
     from lapt_rules.audit.journal import RunFolder
-    from lapt_rules.authors.author import Brief, author_named
+    from lapt_rules.authors.author import Brief
     from lapt_rules.authors.fixed import FixedPrinciples
     from lapt_rules.cli.run_target import Wanted, archive_of, evaluator_of
     from lapt_rules.errors import RunError
@@ -114,19 +117,19 @@ def command(
     if given is None and source is None and evaluator != "supernet":
         fix = "give --source TABLE to learn from, or --principles FILE"
         raise RunError("there is nothing to start from", fix)
-    wanted = Wanted(
-        space, evaluator, target, metric, data, epochs, rated, cache, device, seed, settings
+    backend = wanted.open()
+    rated_by = Wanted(
+        space, evaluator, target, metric, data, epochs, rated, cache, wanted.device, seed, settings
     )
     nobody: Author = FixedPrinciples(given or "")
     if given is not None:
-        brief = Brief(space, archive_of(wanted, None, None), settings.top, settings.population)
+        brief = Brief(space, archive_of(rated_by, None, None), settings.top, settings.population)
         _, subspace = admit(given, principles or "", brief)
         # What is explored may lie outside: then the weights must know the whole space.
-        rating = evaluator_of(wanted, subspace if source is None else None)
+        rating = evaluator_of(rated_by, subspace if source is None else None)
     else:
-        rating = evaluator_of(wanted, None)
-    archive = archive_of(wanted, source, rating if given is None else None)
-    writer = author_named(author) if len(archive) else nobody
+        rating = evaluator_of(rated_by, None)
+    archive = archive_of(rated_by, source, rating if given is None else None)
     check(archive, rating, settings)
     job = rating.name.replace(":", "-").removeprefix(f"{space.name}-")
     folder = RunFolder.create(out, f"{space.name}-{job}-seed{seed}")
@@ -137,26 +140,27 @@ def command(
         "target": rating.name,
         "evaluator": evaluator,
         "principles": principles,
-        "author": writer.name,
+        **(wanted.request(backend) if len(archive) else {"author": nobody.name}),
         "searcher": chosen,
         "seed": seed,
         "twins": twins,
         "settings": {**asdict(settings), "archive": len(archive)},
     }
     folder.started(request, archive if len(archive) else None)
-    result = transfer(
-        space,
-        archive,
-        rating,
-        writer,
-        _searcher(chosen, settings),
-        settings,
-        principles=given,
-        path=principles or "",
-        seed=seed,
-        twins=twins,
-        journal=folder,
-    )
+    with shell.recorded_in(folder.path):
+        result = transfer(
+            space,
+            archive,
+            rating,
+            wanted.writer(backend, folder.path, seed) if len(archive) else nobody,
+            _searcher(chosen, settings),
+            settings,
+            principles=given,
+            path=principles or "",
+            seed=seed,
+            twins=twins,
+            journal=folder,
+        )
     shell.status("")
     value = _as_json(result, rating, folder)
     folder.ended({key: part for key, part in value.items() if key != "folder"})

@@ -62,6 +62,17 @@ def torch_needed() -> Iterator[None]:
         raise LaptError(message, "pip install 'lapt-rules[train]'") from error
 
 
+@contextmanager
+def recorded_in(folder: Path) -> Iterator[None]:
+    """Where a run fails, say where to read how it came to that."""
+    try:
+        yield
+    except LaptError:
+        status("")
+        click.echo(f"the run so far is in {folder}", err=True)
+        raise
+
+
 def leave(code: int) -> NoReturn:
     """End with an exit code: 0 for yes, 1 for a finding."""
     sys.exit(code)
@@ -89,14 +100,7 @@ def read_architecture(space: Space, text: str) -> Architecture:
     """An arch string, or a list `[op, op, ...]`, as a well-formed architecture of the space."""
     from lapt_rules.logic.plain import is_well_formed
 
-    written = text.strip()
-    if written.startswith("[") and written.endswith("]"):
-        entries = [entry.split(" from ") for entry in written[1:-1].split(",")]
-        operators = [entry[0].strip() for entry in entries]
-        sources = [entry[1].strip() if len(entry) > 1 else None for entry in entries]
-        architecture = space.architecture(operators, sources)
-    else:
-        architecture = space.parse(text)
+    architecture = space.parse(text)
     if not is_well_formed(architecture):
         raise ArchitectureError(
             f"{architecture} is not well-formed in {space.name}",

@@ -1,0 +1,254 @@
+"""A language model as the author: it reasons, writes, and is answered by the gate.
+
+Each time it is asked, for one revision of the principles:
+
+    reason     it is shown the prompt and thinks, freely; it may ask the engine with tools
+    write      it writes the file: under the space's emission grammar where the back-end can, or
+               else as it likes, and the file is looked for in its answer
+    repair     what the gate refuses is answered in the words that a person is shown, so many times
+    revise     a file that passes is answered with what it does, and may be written once more
+    measure    `lapt_rules.authors.measuring`; the leanings of every layer are added
+
+What the model says has no power but this: it can write principles in the language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lapt_rules.authors.author import Brief
+from lapt_rules.authors.backend import AuthorError, Backend, Message, Reply, Request, Told
+from lapt_rules.authors.emission import emission_grammar
+from lapt_rules.authors.evidence import Evidence
+from lapt_rules.authors.leaning import leanings, with_leanings
+from lapt_rules.authors.measuring import Step, measured
+from lapt_rules.authors.passing import passing
+from lapt_rules.authors.prompt import Prompts, effects, fitted, lost, space_values
+from lapt_rules.authors.reading import principle_file
+from lapt_rules.authors.tools import TOOLS, answer, failed_tests
+from lapt_rules.gate import Report, examine
+
+_MOST_TOLD = 10
+"""How many diagnostics a model is shown at once."""
+
+_SMALLEST_REPLY = 512
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a dialogue is led.
+
+    `repairs` is how often a refused file is answered, `revisions` how often one that passed.
+    After the last repair the run stops, or goes on with the principles that pass (`keep_passing`).
+    `support` is the share of the archive that learned principles must keep. `reply_tokens` bounds
+    each reply, `calls` the tool calls of one revision.
+    """
+
+    repairs: int = 3
+    revisions: int = 1
+    keep_passing: bool = False
+    support: float = 0.6
+    reply_tokens: int = 4_096
+    calls: int = 8
+    temperature: float = 0.7
+
+
+class LanguageModel:
+    """An author that asks a language model; see the module for how.
+
+    Each question has a seed of its own, made of `seed` and its number, so that the same model gives
+    the same run.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        prompts: Prompts | None = None,
+        manner: Manner | None = None,
+        *,
+        seed: int = 0,
+        told: Told | None = None,
+    ) -> None:
+        self.name = backend.name
+        self.backend = backend
+        self.prompts = prompts or Prompts.read()
+        self.manner = manner or Manner()
+        self.told = told
+        self._seed = seed
+        self._asked = 0
+
+    def learn(self, brief: Brief) -> str:
+        return self._revision("learn", brief)
+
+    def update(self, brief: Brief) -> str:
+        return self._revision("update", brief)
+
+    def explore(self, brief: Brief) -> str:
+        return self._revision("explore", brief)
+
+    def messages(self, step: Step, brief: Brief) -> tuple[Message, ...]:
+        """The prompt that is sent first, in as much detail as the model's window holds."""
+        system = Message("system", self.prompts.fill("system", space_values(brief.space, 0)))
+        tools = self.prompts.fill("tools", {}) if self.backend.calls_tools else ""
+
+        def sent(text: str) -> tuple[Message, ...]:
+            return system, Message("user", f"{text}\n\n{tools}" if tools else text)
+
+        return sent(fitted(lambda text: self._fits(sent(text)), self.prompts, step, brief))
+
+    def next_seed(self) -> int:
+        self._asked += 1
+        return (1_000_003 * self._seed + self._asked) % 2**31
+
+    @property
+    def reply_tokens(self) -> int:
+        """Most tokens of one reply: of a small window a quarter, for two beside a prompt."""
+        window = self.backend.window
+        most = self.manner.reply_tokens
+        return most if window is None else min(most, max(window // 4, _SMALLEST_REPLY))
+
+    def _fits(self, messages: tuple[Message, ...]) -> bool:
+        window = self.backend.window
+        if window is None:
+            return True
+        tokens = self.backend.count(messages)
+        return tokens is None or tokens + 2 * self.reply_tokens <= window
+
+    # ----------------------------------------------------------------------------- one revision
+
+    def _revision(self, step: Step, brief: Brief) -> str:
+        talk = _Talk(self, brief, [*self.messages(step, brief)])
+        talk.reply()
+        report, repairs = self._repaired(step, brief, talk)
+        revised: Report | None = report
+        revisions = 0
+        while revised is not None and revisions < self.manner.revisions:
+            revised = self._revised(step, brief, talk, report)
+            if revised is not None:
+                report, revisions = revised, revisions + 1
+        note = f"# {step}: by {self.name}; {repairs} repairs, {revisions} revisions."
+        return with_leanings(measured(step, brief, report), brief, leanings(brief), note)
+
+    def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, int]:
+        """The gate's report on the first file that it admits, and how many repairs it took.
+
+        Raises AuthorError with what is wrong in the last one, unless what passes is to be kept.
+        """
+        text, problem = "", ""
+        for repair in range(self.manner.repairs + 1):
+            written = talk.write(problem or talk.prompt("write"))
+            found = principle_file(written, brief.space.name)
+            if found is None:
+                problem = talk.prompt("missing")
+                wrong = "there is no principle file in its answer"
+                continue
+            text = found
+            report = self._examined(step, brief, text)
+            wrong = _wrong(report)
+            if not wrong:
+                return report, repair
+            problem = talk.prompt("refused", diagnostics=wrong, effects=_effects(report, brief))
+        if self.manner.keep_passing:
+            return passing(text, brief, self._support(step)), self.manner.repairs
+        message = (
+            f"{step}: after {self.manner.repairs} repairs the file is still refused:\n\n{wrong}"
+        )
+        raise AuthorError(message, "allow more repairs, or go on with the principles that pass")
+
+    def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> Report | None:
+        """A file that its author prefers, knowing what the one that passed does; None to keep it."""
+        assert report.subspace is not None
+        count = report.subspace.count()
+        told = talk.prompt(
+            "passed",
+            count=f"{count:,}",
+            share=f"{100 * count / report.total:.2g} %",
+            archive_kept=f"{report.archive_kept} of {report.archive_size} in the archive",
+            effects=_effects(report, brief),
+            lost=lost(report.subspace, brief),
+        )
+        text = principle_file(talk.write(told, or_keep=True), brief.space.name)
+        if text is None:
+            return None
+        revised = self._examined(step, brief, text)
+        return None if _wrong(revised) else revised
+
+    def _examined(self, step: Step, brief: Brief, text: str) -> Report:
+        least = self._support(step)
+        return examine(text, "principles", brief.space, brief.archive, least, brief.population)
+
+    def _support(self, step: Step) -> float:
+        """Adapted principles may leave the source's archive behind."""
+        return self.manner.support if step == "learn" else 0.0
+
+
+class _Talk:
+    """What has been said for one revision, and how the next reply is had."""
+
+    def __init__(self, author: LanguageModel, brief: Brief, messages: list[Message]) -> None:
+        self._author = author
+        self._brief = brief
+        self._messages = messages
+        self._values = space_values(brief.space, brief.population)
+        self._calls = 0
+
+    def prompt(self, section: str, **found: str) -> str:
+        constrained = section == "write" and self._author.backend.constrains
+        name = "write_constrained" if constrained else section
+        return self._author.prompts.fill(name, {**self._values, **found})
+
+    def write(self, told: str, or_keep: bool = False) -> str:
+        """What the model writes when it is told this."""
+        self._messages.append(Message("user", told))
+        if not self._author.backend.constrains:
+            return self.reply().text
+        return self.reply(emission_grammar(self._brief.space, may_keep=or_keep)).text
+
+    def reply(self, grammar: str = "") -> Reply:
+        """The next reply, after the tool calls that come before it."""
+        author = self._author
+        tools = TOOLS if author.backend.calls_tools and not grammar else ()
+        while True:
+            self._shorten()
+            request = Request(
+                tuple(self._messages),
+                author.reply_tokens,
+                grammar,
+                tools,
+                author.next_seed(),
+                author.manner.temperature,
+            )
+            reply = author.backend.reply(request, author.told)
+            calls = reply.calls if self._calls < author.manner.calls else ()
+            self._messages.append(Message("assistant", reply.text, calls))
+            if not calls:
+                return reply
+            for call in calls:
+                self._calls += 1
+                left = self._calls <= author.manner.calls
+                said = answer(call, self._brief) if left else "error: no calls are left"
+                self._messages.append(Message("tool", said, answers=call.identity))
+
+    def _shorten(self) -> None:
+        """Forget what was said between the prompt and the last answer, where the window is full."""
+        backend = self._author.backend
+        if backend.window is None:
+            return
+        while len(self._messages) > 4:
+            tokens = backend.count(self._messages)
+            if tokens is None or tokens + self._author.reply_tokens <= backend.window:
+                return
+            del self._messages[2:4]
+
+
+def _wrong(report: Report) -> str:
+    """What a report tells its author to correct; nothing where the file is admitted as it is."""
+    failed = failed_tests(report) if report.admitted else []
+    if report.admitted and not failed:
+        return ""
+    found = [str(diagnostic) for diagnostic in report.errors or report.diagnostics]
+    return "\n\n".join([*found[:_MOST_TOLD], *failed[:_MOST_TOLD]])
+
+
+def _effects(report: Report, brief: Brief) -> str:
+    return effects(report, Evidence(brief.space, brief.archive.architectures))

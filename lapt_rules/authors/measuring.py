@@ -1,0 +1,147 @@
+"""A file that the gate admitted, made ready to go into force: every claim with what it is worth.
+
+Each principle gets its support and lift written above it, each preference the weight that the
+archive itself would give it beside it. A claim that the archive contradicts is taken out, and the
+file says so. When principles are adapted to a target, the better half of what was found there
+speaks, too, and a claim goes only where both are against it; when they are to explore, none goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+from lapt_rules.authors.author import Brief
+from lapt_rules.authors.evidence import Evidence, Support
+from lapt_rules.authors.leaning import is_leaning
+from lapt_rules.gate import Report
+from lapt_rules.language import syntax as ast
+from lapt_rules.language.printer import print_clause
+from lapt_rules.logic.principles import Preference, Principle
+
+Step = Literal["learn", "update", "explore"]
+Statement = TypeVar("Statement", bound=ast.Statement)
+
+_MARK = "# measured:"
+_NOTES = ("# learn:", "# update:", "# explore:", "# dropped:")
+
+
+def measured(step: Step, brief: Brief, report: Report) -> ast.File:
+    """The file of a report of the gate, measured, and without what is contradicted."""
+    assert report.principles is not None
+    measures = _Measures(step, brief, report)
+    file = as_written(report.principles.file)
+    of_name = {principle.name: principle for principle in report.principles.principles}
+    blocks: list[ast.Block] = []
+    for block in file.blocks:
+        if isinstance(block, ast.Principle):
+            blocks += measures.told(block, of_name[block.name.text])
+        else:
+            blocks.append(block)
+    if measures.dropped:
+        blocks = [block for block in blocks if not isinstance(block, ast.Expect | ast.Test)]
+    history = _history(brief)
+    dropped = [f"# dropped: {claim}" for claim in measures.dropped]
+    return replace(file, blocks=tuple(_headed(blocks, [*history, *dropped])))
+
+
+def as_written(file: ast.File) -> ast.File:
+    """The file without leanings, and without what was measured of an earlier one."""
+    kept: list[ast.Block] = []
+    for block in file.blocks:
+        if is_leaning(block):
+            continue
+        if isinstance(block, ast.Principle):
+            block = replace(block, clauses=tuple(_plain(clause) for clause in block.clauses))
+        kept.append(_plain(block))
+    return replace(file, blocks=tuple(kept))
+
+
+class _Measures:
+    """Measures the principles of one report; `dropped` tells what was taken out."""
+
+    def __init__(self, step: Step, brief: Brief, report: Report) -> None:
+        self.step = step
+        self.report = report
+        self.dropped: list[str] = []
+        self._effects = {effect.principle: effect for effect in report.effects}
+        self._archive = Evidence(brief.space, brief.archive.architectures)
+        ordered = sorted(brief.trials, key=lambda trial: -trial.value)
+        better = [trial.architecture for trial in ordered[: (len(ordered) + 1) // 2]]
+        self._found = Evidence(brief.space, better) if step == "update" and better else None
+
+    def told(self, block: ast.Principle, principle: Principle) -> Iterator[ast.Principle]:
+        """The principle with what is measured of it; nothing where nothing of it is left."""
+        clauses: list[ast.Clause] = []
+        support = self._support(principle)
+        contradicted = support is not None and self._contradicted(principle, support)
+        if contradicted:
+            self.dropped.append(f"what `{principle.name}` requires: {support}")
+        preferences = iter(principle.preferences)
+        for clause in block.clauses:
+            if isinstance(clause, ast.Prefer):
+                clauses += self._preference(clause, next(preferences), principle.name)
+            elif not contradicted:
+                clauses.append(clause)
+        if any(isinstance(clause, ast.Hard | ast.Prefer) for clause in clauses):
+            above = block.comments.above
+            if support is not None and not contradicted:
+                above = (*above, f"{_MARK} {support}")
+            comments = replace(block.comments, above=above)
+            yield replace(block, clauses=tuple(clauses), comments=comments)
+
+    def _support(self, principle: Principle) -> Support | None:
+        effect = self._effects.get(principle.name)
+        if not principle.clauses or effect is None or not self._archive.size:
+            return None
+        return Support.of_effect(effect, self._archive.size, self.report.total)
+
+    def _contradicted(self, principle: Principle, support: Support) -> bool:
+        if self.step == "explore" or not support.contradicts:
+            return False
+        if self._found is None:
+            return True
+        kept = self._found.kept(principle.keeps)
+        return Support(kept, self._found.size, support.share).contradicts
+
+    def _preference(
+        self, clause: ast.Prefer, preference: Preference, name: str
+    ) -> Iterator[ast.Prefer]:
+        measured = self._archive.leaning(preference) if self._archive.size else None
+        against = self.step != "explore" and self._archive.size > 0
+        against = against and self._archive.contradicts(preference)
+        if against and self._found is not None:
+            against = self._found.contradicts(preference)
+        if against:
+            self.dropped.append(f"`{print_clause(clause)}` of `{name}`: measured {measured:+.2g}")
+            return
+        if measured is not None:
+            beside = f"{_MARK} {measured:+.2g}"
+            clause = replace(clause, comments=replace(clause.comments, beside=beside))
+        yield clause
+
+
+def _history(brief: Brief) -> Sequence[str]:
+    """The notes on how the principles in force came about."""
+    if brief.principles is None:
+        return ()
+    lines = [b for b in brief.principles.file.blocks if isinstance(b, ast.SpaceLine)]
+    return [note for line in lines for note in line.comments.above if note.startswith(_NOTES)]
+
+
+def _headed(blocks: Sequence[ast.Block], notes: Sequence[str]) -> Iterator[ast.Block]:
+    """The blocks with notes above the `space` line, and no others of their kind there."""
+    for block in blocks:
+        if isinstance(block, ast.SpaceLine):
+            own = [line for line in block.comments.above if not line.startswith(_NOTES)]
+            block = replace(block, comments=replace(block.comments, above=(*own, *notes)))
+        yield block
+
+
+def _plain(statement: Statement) -> Statement:
+    """A statement without comments that tell what was measured."""
+    comments = statement.comments
+    above = tuple(line for line in comments.above if not line.startswith(_MARK))
+    beside = "" if comments.beside.startswith(_MARK) else comments.beside
+    return replace(statement, comments=ast.Comments(above, beside))

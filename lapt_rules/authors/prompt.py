@@ -1,0 +1,353 @@
+"""The prompts: one template file, filled from the space, the archive and what the search paid for.
+
+The parts and the three steps of reasoning are those of the LAPT paper (Appendix II). A prompt is
+made from a `Brief`, which holds no value of the target that the search has not paid for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from lapt_rules import content
+from lapt_rules.authors.author import Brief
+from lapt_rules.authors.backend import AuthorError
+from lapt_rules.authors.evidence import Evidence, Support, measured_clause
+from lapt_rules.authors.leaning import archive_leanings, is_leaning, without_leanings
+from lapt_rules.errors import ModelError, did_you_mean, listed
+from lapt_rules.gate import Report, examine
+from lapt_rules.language.printer import print_file
+from lapt_rules.search.searcher import Trial
+from lapt_rules.space import Space
+from lapt_rules.subspace import Subspace, whole
+
+SHIPPED = Path(__file__).with_name("prompts.md")
+SECTIONS = (
+    "system",
+    "learn",
+    "update",
+    "explore",
+    "tools",
+    "write",
+    "write_constrained",
+    "missing",
+    "refused",
+    "passed",
+)
+"""The sections that a template must have; it may have more, for these to use."""
+
+VALUES = {
+    "name": "the space",
+    "title": "its title",
+    "total": "how many architectures it has",
+    "model": "the code of models/NAME.py",
+    "layers": "the layers, with the nodes that they read and write",
+    "operators": "the operators, with their class and costs",
+    "classes": "the classes with their members",
+    "regions": "the regions with their members",
+    "costs": "the costs with their units",
+    "with_sources": "where layers choose what they read: words that say so, else nothing",
+    "and_source": "the same, shorter",
+    "from_forms": "the same: a line on `L from N`",
+    "first": "the first layer",
+    "last": "the last layer",
+    "wanted": "how small a subspace may be",
+    "origin": "the source task",
+    "archive_size": "how many architectures of the source are shown",
+    "archive": "these, as lists, best first, with their values on the source task",
+    "facts": "what the engine counted in them",
+    "principles": "the file in force",
+    "effects": "what each of its principles keeps and rejects",
+    "trials_count": "how many evaluations of the target were paid for",
+    "found_count": "how many of them are shown as the best",
+    "found": "these, with their values on the target",
+    "rest": "the other evaluations",
+    "found_facts": "what the engine counted in the better half of the evaluations",
+    "left_out": "what the principles leave out, layer by layer",
+    "diagnostics": "what is wrong with a file, as a person is told",
+    "count": "how many architectures a file keeps",
+    "share": "the same as a share of the space",
+    "archive_kept": "how many of the archive it keeps",
+    "lost": "the architectures of the archive that it loses",
+}
+"""What a template may have filled in, and what it stands for."""
+
+_HEADING = re.compile(r"^=== (\w+) ===$", re.MULTILINE)
+_MOST_TRIALS = 60
+_MOST_LOST = 10
+_PAIRS = 8
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much a prompt shows: for a model whose window is small, less."""
+
+    shown: int | None = None
+    model: bool = True
+    facts: bool = True
+
+
+DETAILS = (Detail(), Detail(model=False), Detail(20, model=False), Detail(8, False, False))
+"""From all there is to what a small window holds."""
+
+
+class Prompts:
+    """The sections of a template file.
+
+    >>> Prompts.read().fill("missing", {"name": "nas201"}).splitlines()[-1]
+    'begins with `space nas201`.'
+    """
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.path = path
+        self.text = text
+        parts = _HEADING.split(text)
+        self.sections = {n: t.strip("\n") for n, t in zip(parts[1::2], parts[2::2], strict=True)}
+        self._check()
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> Prompts:
+        """The template at `path`, or the one that ships; AuthorError where it is not sound."""
+        path = path or SHIPPED
+        try:
+            return cls(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            fix = "`lapt prompt --template` prints one to start from"
+            raise AuthorError(f"{path}: the prompts cannot be read: {reason}", fix) from error
+
+    def fill(self, section: str, values: Mapping[str, str]) -> str:
+        """A section with everything put in; what is put in is not looked through again."""
+
+        class Known(dict[str, str]):
+            def __missing__(known, name: str) -> str:  # noqa: N805
+                if name in self.sections:
+                    return self.fill(name, values)
+                message = f"{self.path}: `${{{name}}}` has no value in the section `{section}`"
+                raise AuthorError(message, "`lapt prompt --values` tells where each stands")
+
+        return Template(self.sections[section]).substitute(Known(values)).strip("\n")
+
+    def _check(self) -> None:
+        missing = [name for name in SECTIONS if name not in self.sections]
+        if missing:
+            fix = "`lapt prompt --template` prints a file that has them all"
+            raise AuthorError(f"{self.path}: there is no section {listed(missing)}", fix)
+        known = [*VALUES, *self.sections]
+        for section, text in self.sections.items():
+            for match in Template.pattern.finditer(text):
+                name = match["named"] or match["braced"]
+                if match["escaped"] is None and name not in known:
+                    near = did_you_mean(name or "", known)
+                    fix = f"did you mean `${{{near}}}`?" if near else "write a dollar sign as `$$`"
+                    where = f"{self.path}:{self._line(section, match.start())}"
+                    raise AuthorError(f"{where}: `{match[0]}` stands for nothing", fix)
+            self._check_circle(section, ())
+
+    def _check_circle(self, section: str, above: tuple[str, ...]) -> None:
+        if section in above:
+            circle = " in ".join([section, *reversed(above[above.index(section) :])])
+            raise AuthorError(f"{self.path}: a section stands in itself: {circle}", "take it out")
+        for match in Template.pattern.finditer(self.sections[section]):
+            name = match["named"] or match["braced"]
+            if name in self.sections and name not in VALUES:
+                self._check_circle(name, (*above, section))
+
+    def _line(self, section: str, offset: int) -> int:
+        start = self.text.index(self.sections[section])
+        return self.text.count("\n", 0, start + offset) + 1
+
+
+def values(brief: Brief, detail: Detail = Detail()) -> dict[str, str]:
+    """Everything that the sections learn, update and explore put in."""
+    space, archive = brief.space, brief.archive
+    members = archive.members[: detail.shown]
+    found = space_values(space, brief.population, detail.model)
+    found |= {
+        "origin": archive.origin,
+        "archive_size": str(len(members)),
+        "archive": _numbered([(m.architecture.listing, m.value) for m in members]),
+        "facts": _facts(Evidence(space, archive.architectures), detail.facts),
+    }
+    return found | _of_search(brief, detail) if brief.principles is not None else found
+
+
+def space_values(space: Space, population: int, with_model: bool = True) -> dict[str, str]:
+    """What stands for the space itself."""
+    chosen = any(variable.kind == "source" for variable in space.variables)
+    forms = "  L from N, L from {N, N2}     the node that layer L reads\n"
+    return {
+        "name": space.name,
+        "title": space.title,
+        "total": f"{whole(space).count():,}",
+        "model": _model(space) if with_model else "# left out: the window of this model is small",
+        "layers": "\n".join(_layers(space)),
+        "operators": "\n".join(_operators(space)),
+        "classes": _members(space.classes),
+        "regions": _members(
+            {name: [space.layers[i].name for i in region] for name, region in space.regions.items()}
+        ),
+        "costs": ", ".join(f"`{cost.name}` ({cost.unit})" for cost in space.costs),
+        "with_sources": ", and the node that it reads (`OPERATOR from NODE`)" if chosen else "",
+        "and_source": " and source" if chosen else "",
+        "from_forms": forms if chosen else "",
+        "first": space.layers[0].name,
+        "last": space.layers[-1].name,
+        "wanted": f"but at least {10 * population}",
+    }
+
+
+def effects(report: Report, evidence: Evidence) -> str:
+    """What each principle of a file keeps and rejects, and what the archive says of it."""
+    lines = []
+    by_name = {effect.principle: effect for effect in report.effects}
+    for principle in report.principles.principles if report.principles else ():
+        effect = by_name.get(principle.name)
+        if principle.clauses and effect is not None and effect.archive is not None:
+            support = Support.of_effect(effect, evidence.size, report.total)
+            lines.append(
+                f"- `{principle.name}` keeps {support}; without it the file would keep "
+                f"{effect.margin:,} more architectures"
+            )
+        for preference in principle.preferences if not is_leaning(principle.syntax) else ():
+            lines.append(f"- `{principle.name}`: `{measured_clause(preference, evidence)}`")
+    return "\n".join(lines)
+
+
+def lost(subspace: Subspace, brief: Brief) -> str:
+    """The members of the archive that a subspace does not hold."""
+    members = [m for m in brief.archive.members if m.architecture not in subspace]
+    if not members:
+        return "It loses none of the architectures shown."
+    rows = _numbered([(m.architecture.listing, m.value) for m in members[:_MOST_LOST]])
+    more = f"\nand {len(members) - _MOST_LOST} more" if len(members) > _MOST_LOST else ""
+    return f"Of the architectures shown it loses:\n{rows}{more}"
+
+
+def left_out(brief: Brief, subspace: Subspace) -> str:
+    """Layer by layer, the choices that no kept architecture makes, and those never tried yet."""
+    lines = []
+    tried = {
+        (variable, value)
+        for trial in brief.trials
+        for variable, value in enumerate(trial.architecture.values)
+    }
+    everything = whole(brief.space).value_counts()
+    for index, counts in enumerate(subspace.value_counts()):
+        variable = brief.space.variables[index]
+        possible = [v for v, count in enumerate(everything[index]) if count]
+        gone = [variable.values[v] for v in possible if not counts[v]]
+        idle = [variable.values[v] for v in possible if counts[v] and (index, v) not in tried]
+        word = "operator" if variable.kind == "operator" else "source"
+        said = [f"{word} {listed(gone)} left out"] * bool(gone)
+        said += [f"{word} {listed(idle)} kept but never tried"] * bool(idle)
+        if said:
+            lines.append(f"- {brief.space.layers[variable.layer].name}: {'; '.join(said)}")
+    return "\n".join(lines) or "- every operator and source of every layer is kept, and was tried"
+
+
+def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
+    """What stands for the principles in force and the evaluations paid for."""
+    assert brief.principles is not None
+    evidence = Evidence(brief.space, brief.archive.architectures)
+    text = print_file(without_leanings(brief.principles.file))
+    report = examine(text, "in force", brief.space, brief.archive)
+    ordered = sorted(brief.trials, key=lambda trial: -trial.value)
+    best = ordered[: min(brief.top, detail.shown or brief.top)]
+    rest = ordered[len(best) : len(best) + (detail.shown or _MOST_TRIALS)]
+    half = Evidence(brief.space, [t.architecture for t in ordered[: (len(ordered) + 1) // 2]])
+    return {
+        "principles": text.rstrip("\n"),
+        "effects": f"What the engine found of them:\n\n{effects(report, evidence)}",
+        "trials_count": str(len(brief.trials)),
+        "found_count": str(len(best)),
+        "found": _trials(best),
+        "rest": _trials(rest) if rest else "(none)",
+        "found_facts": _facts(half, detail.facts) if half.size else "(nothing yet)",
+        "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",
+    }
+
+
+def _model(space: Space) -> str:
+    """The code that builds the space's network."""
+    try:
+        return content.model_file(space.name).read_text(encoding="utf-8").strip()
+    except ModelError:
+        return "# no code is known for this space"
+
+
+def _layers(space: Space) -> Iterator[str]:
+    for layer in space.layers:
+        yield f"- {layer.name}: {' or '.join(layer.sources)} -> {layer.target}"
+
+
+def _operators(space: Space) -> Iterator[str]:
+    for operator in space.operators:
+        costs = [
+            f"{_by_cell(space, operator.costs[cost.name])} {cost.unit}"
+            for cost in space.costs
+            if any(operator.costs[cost.name])
+        ]
+        said = f": {'; '.join(costs)}" if costs else ": costs nothing"
+        yield f"- {operator.name} ({', '.join(operator.classes) or 'no class'}){said}"
+
+
+def _by_cell(space: Space, amounts: Sequence[int]) -> str:
+    if len(set(amounts)) == 1:
+        return f"{amounts[0]:,}"
+    cells = zip(amounts, space.cells, strict=True)
+    return " and ".join(f"{amount:,} in {cell.name}" for amount, cell in cells)
+
+
+def _members(named: Mapping[str, Sequence[str]]) -> str:
+    shown = (f"`{name}` = {{{', '.join(members)}}}" for name, members in named.items())
+    return ", ".join(shown)
+
+
+def _facts(evidence: Evidence, in_full: bool) -> str:
+    """Shares of each choice with their log-odds, the spread of each measure, the clear pairs."""
+    space = evidence.space
+    lines = ["Choices of each layer, with their log-odds against the space:"]
+    architectures = evidence.architectures
+    weights = archive_leanings(space, architectures)
+    for index, variable in enumerate(space.variables):
+        shares = []
+        seen = [a.values[index] for a in architectures]
+        for value in sorted(range(len(variable.values)), key=lambda v: -seen.count(v)):
+            if (index, value) in weights:
+                share = f"{seen.count(value) / len(seen):.0%}"
+                shares.append(f"{variable.values[value]} {share} ({weights[index, value]:+.1f})")
+        word = "" if variable.kind == "operator" else " from"
+        lines.append(f"- {space.layers[variable.layer].name}{word}: {', '.join(shares)}")
+    if not in_full:
+        return "\n".join(lines)
+    lines.append("Measures:")
+    lines += [f"- {spread}" for spread in evidence.spreads()]
+    pairs = evidence.pairs(_PAIRS)
+    if pairs:
+        lines.append("Pairs of choices that chance does not explain (about one may be chance):")
+        lines += [f"- {pair}" for pair in pairs]
+    else:
+        lines.append("No two choices of different layers go together more than chance explains.")
+    return "\n".join(lines)
+
+
+def _numbered(rows: Sequence[tuple[str, float]]) -> str:
+    return "\n".join(f"{n}. {text}  {value:.6g}" for n, (text, value) in enumerate(rows, start=1))
+
+
+def _trials(trials: Sequence[Trial]) -> str:
+    return _numbered([(trial.architecture.listing, trial.value) for trial in trials])
+
+
+def fitted(fits: Callable[[str], bool], prompts: Prompts, section: str, brief: Brief) -> str:
+    """A section in the most detail that `fits`; in the least where none does."""
+    text = ""
+    for detail in DETAILS:
+        text = prompts.fill(section, values(brief, detail))
+        if fits(text):
+            break
+    return text

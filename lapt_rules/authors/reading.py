@@ -1,0 +1,66 @@
+"""The principle file in what a model wrote: it is found, tidied, and never run.
+
+A model may wrap the file in a fence or in prose, forget the `space` line or use a typographer's
+quotes. What remains wrong is for the gate to tell.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lapt_rules.language.parser import MAX_CHARACTERS, parse_tolerant
+
+_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL)
+_FENCE = re.compile(
+    r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
+_BEGINS = re.compile(
+    r"^[ \t]*(space[ \t]+\w+[ \t]*$|principle[ \t]+\w+|(?:region|define)[ \t]+\w+[ \t]*=)",
+    re.MULTILINE,
+)
+_TYPESET = str.maketrans(
+    {"\u201c": '"', "\u201d": '"', "\u2264": "<=", "\u2265": ">=", "\u00a0": " "}
+)
+_MOST_LINES_CUT = 40
+
+
+def principle_file(answer: str, space: str) -> str | None:
+    """The last principle file in an answer, or None where there is nothing like one.
+
+    >>> print(principle_file("Here:\\n```lapt\\nprinciple p\\n  require connected\\n```", "nas201"))
+    space nas201
+    <BLANKLINE>
+    principle p
+      require connected
+    <BLANKLINE>
+    """
+    said = _THOUGHT.sub("", answer).replace("\r\n", "\n")
+    fenced = [match[2] for match in _FENCE.finditer(said) if _BEGINS.search(match[2])]
+    if fenced:
+        text = fenced[-1]
+        begins = _BEGINS.search(text)
+        assert begins is not None
+        text = text if _is_comment(text[: begins.start()]) else text[begins.start() :]
+    else:
+        begins = _BEGINS.search(said)
+        if begins is None:
+            return None
+        text = _without_prose(said[begins.start() :])
+    text = text.translate(_TYPESET).strip("\n")
+    if not re.search(r"^[ \t]*space[ \t]+\w", text, re.MULTILINE):
+        text = f"space {space}\n\n{text}"
+    return f"{text}\n"
+
+
+def _is_comment(lines: str) -> bool:
+    return all(not line.strip() or line.strip().startswith("#") for line in lines.split("\n"))
+
+
+def _without_prose(text: str) -> str:
+    """The text less the lines after the file, where taking some away makes it a file."""
+    lines = text[:MAX_CHARACTERS].split("\n")
+    for cut in range(min(_MOST_LINES_CUT, len(lines))):
+        part = "\n".join(lines[: len(lines) - cut])
+        if not parse_tolerant(part)[1]:
+            return part
+    return text

@@ -1,0 +1,167 @@
+"""The options that say who writes principles, for every verb that has an author."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lapt_rules.cli import shell
+
+if TYPE_CHECKING:
+    from lapt_rules.authors.author import Author
+    from lapt_rules.authors.backend import Backend
+    from lapt_rules.authors.dialogue import Manner
+    from lapt_rules.authors.prompt import Prompts
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+_ATLEAST1 = click.IntRange(min=1)
+
+
+class _Prices(click.ParamType):
+    name = "prices"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        try:
+            read, written = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not two numbers, READ,WRITTEN", param, ctx)
+        if not (0 <= read < 1e6 and 0 <= written < 1e6):
+            self.fail(f"{value!r}: a price is from 0 to a million dollars", param, ctx)
+        return read, written
+
+
+_OPTIONS = [
+    click.option(
+        "--author", default="miner", show_default=True, metavar="AUTHOR",
+        help="Who writes principles: miner, hf:PATH_OR_ID, api:MODEL or replay:FOLDER.",
+    ),
+    click.option("--prompts", metavar="FILE", type=click.Path(path_type=Path),
+                 help="Prompts of your own (`lapt prompt --template` prints those that ship)."),
+    click.option("--repairs", type=click.IntRange(min=0), default=3, show_default=True, metavar="N",
+                 help="How often a model may correct a file that is refused."),
+    click.option("--revisions", type=click.IntRange(min=0), default=1, show_default=True,
+                 metavar="N", help="How often it may revise one that passed."),
+    click.option("--if-refused", type=click.Choice(["stop", "keep"]), default="stop",
+                 show_default=True,
+                 help="After the last repair: stop, or keep the principles that pass."),
+    click.option("--reply-tokens", type=_ATLEAST1, default=4_096, show_default=True, metavar="N",
+                 help="Most tokens of one reply."),
+    click.option("--temperature", type=click.FloatRange(0, 5), default=0.7, show_default=True),
+    click.option("--device", default="cpu", show_default=True, help="Where torch computes."),
+    click.option("--dtype", default="auto", show_default=True, metavar="TYPE",
+                 help="Numbers of an hf: model: auto, float32, bfloat16, float16."),
+    click.option("--base-url", metavar="URL",
+                 help="The server of an api: model.  [LAPT_API_URL, OPENAI_BASE_URL, OpenAI's]"),
+    click.option("--grammar-field", default="auto", show_default=True, metavar="KIND",
+                 help="How that server takes a grammar: auto, none, vllm, llamacpp, sglang, openai."),
+    click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0,
+                 show_default=True, metavar="SECONDS", help="For one reply of that server."),
+    click.option("--token-budget", type=_ATLEAST1, metavar="N",
+                 help="Tokens that it may read and write in all; never exceeded."),
+    click.option("--cost-budget", type=click.FloatRange(min=0, min_open=True), metavar="DOLLARS",
+                 help="The same in US dollars; needs --prices."),
+    click.option("--prices", type=_Prices(), metavar="READ,WRITTEN",
+                 help="US dollars for a million tokens."),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AuthorWanted:
+    """The options of a verb that say who writes; see `lapt learn --help`."""
+
+    author: str
+    prompts: Path | None
+    repairs: int
+    revisions: int
+    if_refused: str
+    reply_tokens: int
+    temperature: float
+    device: str
+    dtype: str
+    base_url: str | None
+    grammar_field: str
+    timeout: float
+    token_budget: int | None
+    cost_budget: float | None
+    prices: tuple[float, float] | None
+
+    def open(self) -> Backend | None:
+        """The language model; None for the miner."""
+        from lapt_rules.authors.naming import BackendSetting, backend_named
+
+        names = BackendSetting.__dataclass_fields__
+        setting = BackendSetting(**{name: getattr(self, name) for name in names})
+        shell.status(f"opening {self.author}")
+        backend = backend_named(self.author, setting)
+        shell.status("")
+        return backend
+
+    def template(self) -> Prompts:
+        from lapt_rules.authors.prompt import Prompts
+
+        return Prompts.read(self.prompts)
+
+    def manner(self) -> Manner:
+        from lapt_rules.authors.dialogue import Manner
+
+        return Manner(
+            repairs=self.repairs,
+            revisions=self.revisions,
+            keep_passing=self.if_refused == "keep",
+            reply_tokens=self.reply_tokens,
+            temperature=self.temperature,
+        )
+
+    def writer(self, backend: Backend | None, run_folder: Path, seed: int) -> Author:
+        """The author, whose dialogue is recorded in the run folder."""
+        from lapt_rules.authors.naming import author_of
+        from lapt_rules.authors.record import FOLDER
+
+        record = run_folder / FOLDER
+        told = _Shown()
+        return author_of(backend, record, self.template(), self.manner(), seed=seed, told=told)
+
+    def request(self, backend: Backend | None) -> dict[str, object]:
+        """What a run folder says of the author."""
+        if backend is None:
+            return {"author": "miner"}
+        prompts = str(self.prompts) if self.prompts else None
+        return {"author": backend.name, "dialogue": {"prompts": prompts, **asdict(self.manner())}}
+
+
+def author_options(verb: Verb) -> Verb:
+    """Give a verb the options of an author, as one parameter `wanted`."""
+
+    @functools.wraps(verb)
+    def with_author(**given: Any) -> Any:
+        names = AuthorWanted.__dataclass_fields__
+        wanted = AuthorWanted(**{name: given.pop(name) for name in names})
+        return verb(wanted=wanted, **given)
+
+    decorated: Any = with_author
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    verb_with: Verb = decorated
+    return verb_with
+
+
+class _Shown:
+    """Shows a person how a reply comes in: how long it is, and its last words."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self._tail = ""
+
+    def __call__(self, piece: str) -> None:
+        self._characters += len(piece)
+        tail = (self._tail + piece)[-60:]
+        self._tail = "".join(c if c.isprintable() else " " for c in tail)
+        shell.status(f"the author: {self._characters:,} characters  {self._tail}")
