@@ -126,8 +126,9 @@ class LanguageModel:
             revised = self._revised(step, brief, talk, report)
             if revised is not None:
                 report, revisions = revised, revisions + 1
+        file, dropped = measured(step, brief, report)
         note = f"# {step}: by {self.name}; {repairs} repairs, {revisions} revisions."
-        return with_leanings(measured(step, brief, report), brief, leanings(brief), note)
+        return with_leanings(file, brief, leanings(brief), note, *dropped)
 
     def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, int]:
         """The gate's report on the first file that it admits, and how many repairs it took.
@@ -156,7 +157,7 @@ class LanguageModel:
         raise AuthorError(message, "allow more repairs, or go on with the principles that pass")
 
     def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> Report | None:
-        """A file that its author prefers, knowing what the one that passed does; None to keep it."""
+        """What its author prefers, told what the one that passed does; None to keep that one."""
         assert report.subspace is not None
         count = report.subspace.count()
         told = talk.prompt(

@@ -72,8 +72,8 @@ def best_found(brief: Brief) -> Sequence[Trial]:
     return brief.found[: math.ceil(len(brief.trials) / 2)]
 
 
-def with_leanings(file: ast.File, brief: Brief, weights: Weights, note: str) -> str:
-    """The file with its leanings replaced by `weights`, or added, and a note above its `space`.
+def with_leanings(file: ast.File, brief: Brief, weights: Weights, *notes: str) -> str:
+    """The file with its leanings replaced by `weights`, or added, and notes above its `space`.
 
     It is bound to the space of the brief, whose names the leanings use.
     """
@@ -81,7 +81,7 @@ def with_leanings(file: ast.File, brief: Brief, weights: Weights, note: str) -> 
     kept: list[ast.Block] = []
     for block in without_leanings(file).blocks:
         if isinstance(block, ast.SpaceLine):
-            comments = replace(block.comments, above=(*block.comments.above, note))
+            comments = replace(block.comments, above=(*block.comments.above, *notes))
             block = replace(block, name=ast.Name(space.name), comments=comments)
         kept.append(block)
     taken = {block.name.text for block in kept if isinstance(block, ast.Principle)}

@@ -24,11 +24,15 @@ Step = Literal["learn", "update", "explore"]
 Statement = TypeVar("Statement", bound=ast.Statement)
 
 _MARK = "# measured:"
-_NOTES = ("# learn:", "# update:", "# explore:", "# dropped:")
+_NOTES = ("# learn:", "# update:", "# explore:")
+_DROPPED = "# dropped:"
 
 
-def measured(step: Step, brief: Brief, report: Report) -> ast.File:
-    """The file of a report of the gate, measured, and without what is contradicted."""
+def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[str]]:
+    """The file of a report of the gate, measured, and a note on each claim that was taken out.
+
+    Above its `space` stand the notes on how the principles before it came about.
+    """
     assert report.principles is not None
     measures = _Measures(step, brief, report)
     file = as_written(report.principles.file)
@@ -41,9 +45,8 @@ def measured(step: Step, brief: Brief, report: Report) -> ast.File:
             blocks.append(block)
     if measures.dropped:
         blocks = [block for block in blocks if not isinstance(block, ast.Expect | ast.Test)]
-    history = _history(brief)
-    dropped = [f"# dropped: {claim}" for claim in measures.dropped]
-    return replace(file, blocks=tuple(_headed(blocks, [*history, *dropped])))
+    dropped = [f"{_DROPPED} {claim}" for claim in measures.dropped]
+    return replace(file, blocks=tuple(_headed(blocks, _history(brief)))), dropped
 
 
 def as_written(file: ast.File) -> ast.File:
@@ -134,7 +137,8 @@ def _headed(blocks: Sequence[ast.Block], notes: Sequence[str]) -> Iterator[ast.B
     """The blocks with notes above the `space` line, and no others of their kind there."""
     for block in blocks:
         if isinstance(block, ast.SpaceLine):
-            own = [line for line in block.comments.above if not line.startswith(_NOTES)]
+            ours = (*_NOTES, _DROPPED)
+            own = [line for line in block.comments.above if not line.startswith(ours)]
             block = replace(block, comments=replace(block.comments, above=(*own, *notes)))
         yield block
 

@@ -23,19 +23,19 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 _ATLEAST1 = click.IntRange(min=1)
 
 
-class _Prices(click.ParamType):
-    name = "prices"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
-        try:
-            read, written = (float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not two numbers, READ,WRITTEN", param, ctx)
-        if not (0 <= read < 1e6 and 0 <= written < 1e6):
-            self.fail(f"{value!r}: a price is from 0 to a million dollars", param, ctx)
-        return read, written
+def _prices(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """`READ,WRITTEN` as two numbers."""
+    if value is None:
+        return None
+    try:
+        read, written = (float(part) for part in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not two numbers, READ,WRITTEN") from error
+    if not (0 <= read < 1e6 and 0 <= written < 1e6):
+        raise click.BadParameter(f"{value!r}: a price is from 0 to a million dollars")
+    return read, written
 
 
 _OPTIONS = [
@@ -61,14 +61,14 @@ _OPTIONS = [
     click.option("--base-url", metavar="URL",
                  help="The server of an api: model.  [LAPT_API_URL, OPENAI_BASE_URL, OpenAI's]"),
     click.option("--grammar-field", default="auto", show_default=True, metavar="KIND",
-                 help="How that server takes a grammar: auto, none, vllm, llamacpp, sglang, openai."),
+                 help="How it takes a grammar: auto, none, vllm, llamacpp, sglang, openai."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0,
                  show_default=True, metavar="SECONDS", help="For one reply of that server."),
     click.option("--token-budget", type=_ATLEAST1, metavar="N",
                  help="Tokens that it may read and write in all; never exceeded."),
     click.option("--cost-budget", type=click.FloatRange(min=0, min_open=True), metavar="DOLLARS",
                  help="The same in US dollars; needs --prices."),
-    click.option("--prices", type=_Prices(), metavar="READ,WRITTEN",
+    click.option("--prices", callback=_prices, metavar="READ,WRITTEN",
                  help="US dollars for a million tokens."),
 ]  # fmt: skip
 
