@@ -134,3 +134,18 @@ class Backend(Protocol):
     def reply(self, request: Request, told: Told | None = None) -> Reply:
         """The answer to a request; AuthorError where there is none to be had."""
         ...
+
+
+class Unasked:
+    """No model at all: for looking at what one would be asked."""
+
+    name = "nobody"
+    constrains = False
+    calls_tools = False
+    window = None
+
+    def count(self, messages: Sequence[Message]) -> int | None:
+        return None
+
+    def reply(self, request: Request, told: Told | None = None) -> Reply:
+        raise AuthorError("there is no model to ask", "name one with --author")

@@ -15,6 +15,7 @@ from lapt_rules.errors import LaptError, PrincipleError
 VERBS = {
     "run": "Search a target task from the principles of a source task (the main job).",
     "learn": "Write a principle file from the best architectures of a source table.",
+    "prompt": "Print what a language model would be asked to write principles from.",
     "check": "Pass a principle file through the gate, and say what each principle does.",
     "fmt": "Lay principle files out in their canonical form.",
     "test": "Run the tests inside a principle file.",

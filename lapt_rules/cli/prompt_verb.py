@@ -11,6 +11,10 @@ from lapt_rules.cli import shell
 from lapt_rules.cli.author_options import AuthorWanted, author_options
 
 if TYPE_CHECKING:
+    from lapt_rules.authors.author import Brief
+    from lapt_rules.authors.measuring import Step
+
+if TYPE_CHECKING:
     pass
 
 _CHARACTERS_A_TOKEN = 3.5
@@ -42,7 +46,7 @@ def command(
     source: str | None,
     archive_size: int | None,
     run_folder: Path | None,
-    step: str,
+    step: Step,
     template: bool,
     of_values: bool,
     grammar: bool,
@@ -55,22 +59,56 @@ def command(
     Tokens are counted by the model of `--author hf:...`; for others they are estimated. Nothing is
     sent. With --run the prompt to adapt the principles of that run, once its trials are over.
     """
-    from lapt_rules.authors.emission import emission_grammar
+    from lapt_rules.audit.recorded import recorded_brief
+    from lapt_rules.authors.author import Brief
     from lapt_rules.authors.prompt import VALUES
     from lapt_rules.errors import RunError
     from lapt_rules.space import load_space
 
-    prompts = wanted.template()
     if template:
-        shell.answer(as_json, {"template": prompts.text}, prompts.text.rstrip("\n"))
-        return
-    if of_values:
-        text = "\n".join(f"${{{name}}}".ljust(20) + meaning for name, meaning in VALUES.items())
-        shell.answer(as_json, {"values": VALUES}, text)
-        return
-    if space_name is None and run_folder is None:
+        text = wanted.template().text
+        shell.answer(as_json, {"template": text}, text.rstrip("\n"))
+    elif of_values:
+        lines = (f"{'${' + name + '}':<18} {meaning}" for name, meaning in VALUES.items())
+        shell.answer(as_json, {"values": VALUES}, "\n".join(lines))
+    elif run_folder is not None:
+        if step == "learn":
+            raise RunError("a run has learned already", "give --step update, or --step explore")
+        _prompt(step, recorded_brief(run_folder), wanted, as_json)
+    elif space_name is None:
         raise RunError("there is nothing to ask about", "give --space and --source, or --run")
-    if grammar and space_name is not None:
+    elif grammar:
+        from lapt_rules.authors.emission import emission_grammar
+
         text = emission_grammar(load_space(space_name))
         shell.answer(as_json, {"grammar": text}, text.rstrip("\n"))
-        return
+    elif source is None or step != "learn":
+        fix = "give --source TABLE, or --run FOLDER to adapt what a run has learned"
+        raise RunError("there is nothing to learn from", fix)
+    else:
+        space = load_space(space_name)
+        settings = space.settings
+        archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
+        _prompt(step, Brief(space, archive, settings.top, settings.population), wanted, as_json)
+
+
+def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> None:
+    """Print the first messages of a dialogue and how many tokens they are."""
+    from lapt_rules.authors.backend import Unasked
+    from lapt_rules.authors.dialogue import LanguageModel
+
+    backend = wanted.open() or Unasked()
+    messages = LanguageModel(backend, wanted.template()).messages(step, brief)
+    counted = backend.count(messages)
+    characters = sum(len(message.text) for message in messages)
+    tokens = counted or round(characters / _CHARACTERS_A_TOKEN)
+    value = {
+        "messages": [{"role": message.role, "text": message.text} for message in messages],
+        "tokens": tokens,
+        "tokens_are": "counted" if counted else "estimated",
+    }
+    shell.answer(as_json, value, "\n\n".join(message.text for message in messages))
+    about = "" if counted else "about "
+    note = f"{about}{tokens:,} tokens, {characters:,} characters"
+    window = f"; the model's window is {backend.window:,}" if backend.window else ""
+    click.echo(f"{note}{window}", err=True)
