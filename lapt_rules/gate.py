@@ -131,10 +131,10 @@ def _admit(
         analysis = Analysis(principles)
         subspace = analysis.subspace
     except LimitError as error:
-        return _reasoned(Report(tuple(diagnostics), principles), principles, error), None
+        return _reasoned(Report(tuple(diagnostics), principles), principles, error, archive), None
     if not subspace.count():
         report = Report(tuple(diagnostics), principles)
-        return _clashing(report, principles, analysis.conflict()), None
+        return _clashing(report, principles, analysis.conflict(), archive), None
     report = Report(tuple(diagnostics), principles, subspace, whole(space).count())
     if archive is not None:
         kept = sum(member in subspace for member in archive.architectures)
@@ -189,16 +189,27 @@ def _kept(keeps: Formula, archive: Archive) -> int:
     return sum(Plain(a.space, a.values).holds(keeps) for a in archive.architectures)
 
 
-def _clashing(report: Report, principles: PrincipleSet, known: Sequence[Principle]) -> Report:
+def _clashing(
+    report: Report,
+    principles: PrincipleSet,
+    known: Sequence[Principle],
+    archive: Archive | None,
+) -> Report:
     """The report on principles that keep nothing; `known` is one minimal conflict.
 
-    Each conflict is told at the last of its principles, where the file went wrong.
+    Each conflict is told at the last of its principles, where the file went wrong. Of repairs that
+    drop as many, the one that drops what keeps least of the archive is told.
     """
     from lapt_rules.logic.smt import Reasoner
 
     reasoner = Reasoner(principles)
     conflicts = [conflict.principles for conflict in reasoner.conflicts(MOST_CONFLICTS)]
-    repair = reasoner.repair()
+    weights = None
+    if archive is not None and len(archive):
+        # Each principle costs one, and at most a part of one more for what it keeps.
+        whole_one = len(archive) * len(principles.principles) + 1
+        weights = {p.name: whole_one + _kept(p.keeps, archive) for p in principles.principles}
+    repair = reasoner.repair(weights)
     names = tuple(p.name for p in repair) if repair is not None else None
     fix = "drop or weaken one of them"
     if names is not None:
@@ -250,7 +261,9 @@ def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagn
     return _at(principle, principles, "redundant", message, fix, "warning")
 
 
-def _reasoned(report: Report, principles: PrincipleSet, limit: LimitError) -> Report:
+def _reasoned(
+    report: Report, principles: PrincipleSet, limit: LimitError, archive: Archive | None
+) -> Report:
     """What Z3 can say of a set that cannot be compiled: it may not know, and then says so."""
     from lapt_rules.logic.smt import Answer, Reasoner
 
@@ -259,7 +272,7 @@ def _reasoned(report: Report, principles: PrincipleSet, limit: LimitError) -> Re
     answer = reasoner.satisfiable()
     if answer is Answer.NO:
         known = reasoner.conflict()
-        return _clashing(report, principles, known.principles if known else ())
+        return _clashing(report, principles, known.principles if known else (), archive)
     found = [Diagnostic("limit", limit.message, source, fix=limit.fix, severity="warning")]
     unknown = "Z3 could not decide in time whether "
     if answer is Answer.UNKNOWN:

@@ -15,7 +15,6 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from lapt_rules.analysis import Effect
 from lapt_rules.language.printer import print_clause
 from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import bind
@@ -36,12 +35,6 @@ class Support:
     kept: int
     of: int
     share: float
-
-    @classmethod
-    def of_effect(cls, effect: Effect, size: int, total: int) -> Support:
-        """From what the gate found: `size` is the archive's, `total` the space's."""
-        assert effect.archive is not None
-        return cls(effect.archive, size, effect.alone / total)
 
     @property
     def lift(self) -> float:
@@ -110,9 +103,14 @@ class Evidence:
     def _arrays(self) -> Arrays:
         return Arrays(self.space, self.rows)
 
-    def kept(self, keeps: Formula) -> int:
-        """How many of the architectures a formula keeps."""
-        return int(self._arrays.holds(keeps).sum())
+    def support(self, keeps: Formula, count: int | None = None) -> Support:
+        """How many of the architectures a formula keeps; `count` of the space, where it is known.
+
+        Raises LimitError where the formula cannot be counted in the space.
+        """
+        of_space = _count(self.space, keeps) if count is None else count
+        kept = int(self._arrays.holds(keeps).sum())
+        return Support(kept, self.size, of_space / whole(self.space).count())
 
     def leaning(self, preference: Preference) -> float | None:
         """The weight that the archive itself gives to a preference; None where it cannot tell.

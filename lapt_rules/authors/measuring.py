@@ -98,15 +98,15 @@ class _Measures:
         effect = self._effects.get(principle.name)
         if not principle.clauses or effect is None or not self._archive.size:
             return None
-        return Support.of_effect(effect, self._archive.size, self.report.total)
+        return self._archive.support(principle.keeps, effect.alone)
 
     def _contradicted(self, principle: Principle, support: Support) -> bool:
         if self.step == "explore" or not support.contradicts:
             return False
         if self._found is None:
             return True
-        kept = self._found.kept(principle.keeps)
-        return Support(kept, self._found.size, support.share).contradicts
+        alone = self._effects[principle.name].alone
+        return self._found.support(principle.keeps, alone).contradicts
 
     def _preference(
         self, clause: ast.Prefer, preference: Preference, name: str

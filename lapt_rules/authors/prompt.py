@@ -15,7 +15,7 @@ from string import Template
 from lapt_rules import content
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import AuthorError
-from lapt_rules.authors.evidence import Evidence, Support, measured_clause
+from lapt_rules.authors.evidence import Evidence, measured_clause
 from lapt_rules.authors.leaning import archive_leanings, is_leaning, without_leanings
 from lapt_rules.errors import ModelError, did_you_mean, listed
 from lapt_rules.gate import Report, examine
@@ -201,18 +201,24 @@ def space_values(space: Space, population: int, with_model: bool = True) -> dict
 
 
 def effects(report: Report, evidence: Evidence) -> str:
-    """What each principle of a file keeps and rejects, and what the archive says of it."""
+    """What each principle of a file keeps and rejects, and what the archive says of it.
+
+    Of a file that keeps nothing, and so has no effects, what each keeps alone.
+    """
     lines = []
     by_name = {effect.principle: effect for effect in report.effects}
     for principle in report.principles.principles if report.principles else ():
+        if is_leaning(principle.syntax):
+            continue
         effect = by_name.get(principle.name)
-        if principle.clauses and effect is not None and effect.archive is not None:
-            support = Support.of_effect(effect, evidence.size, report.total)
-            lines.append(
-                f"- `{principle.name}` keeps {support}; without it the file would keep "
-                f"{effect.margin:,} more architectures"
-            )
-        for preference in principle.preferences if not is_leaning(principle.syntax) else ():
+        if principle.clauses and (effect or report.conflicts):
+            support = evidence.support(principle.keeps, effect.alone if effect else None)
+            margin = ""
+            if effect:
+                more = f"{effect.margin:,} more architectures"
+                margin = f"; without it the file would keep {more}"
+            lines.append(f"- `{principle.name}` keeps {support}{margin}")
+        for preference in principle.preferences:
             lines.append(f"- `{principle.name}`: `{measured_clause(preference, evidence)}`")
     return "\n".join(lines)
 
