@@ -567,7 +567,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(ANSWERS.map(json.dumps).map(str.encode) | st.binary(), max_size=3), st.booleans())
 def test_whatever_is_sent_is_a_reply_or_a_failure(parts: list[bytes], streamed: bool) -> None:
     secret = Secret(KEY, "LAPT_API_KEY")
@@ -871,7 +871,7 @@ honest = st.tuples(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(honest, min_size=1, max_size=8), st.integers(100, 3000), st.integers(1, 600))
 def test_no_budget_is_exceeded(
     answers: list[tuple[str, int, int]], budget: int, wanted: int
