@@ -28,7 +28,11 @@ from servers import (
     whole,
 )
 
-from lapt_rules.authors.api import Api, Pace, open_api
+from lapt_rules.authors.api.answers import ChatReading, ResponsesReading
+from lapt_rules.authors.api.secret import Screen, Secret
+from lapt_rules.authors.api.server import Api, Pace, open_api
+from lapt_rules.authors.api.spending import Prices
+from lapt_rules.authors.api.wire import Collector, Wire
 from lapt_rules.authors.backend import (
     MOST_CHARACTERS,
     AuthorError,
@@ -37,10 +41,6 @@ from lapt_rules.authors.backend import (
     Tool,
     ToolCall,
 )
-from lapt_rules.authors.readings import ChatReading, ResponsesReading
-from lapt_rules.authors.secret import Screen, Secret
-from lapt_rules.authors.spending import Prices
-from lapt_rules.authors.wire import Collector, Wire
 
 pytest.importorskip("httpx2")
 
@@ -706,10 +706,17 @@ def test_the_environment_names_server_and_key() -> None:
         environment |= {"LAPT_API_URL": server.url + "/", "LAPT_API_KEY": KEY}
         assert open_api("toy", environment=environment).reply(HELLO).text == "a"
         assert server.asked[-1].headers["authorization"] == f"Bearer {KEY}"
-        author = open_api("toy", server.url, environment={"OPENAI_API_KEY": KEY})
-        assert author.reply(HELLO).text == "a"
         assert open_api("toy", server.url, environment={}).reply(HELLO).text == "a"
         assert "authorization" not in server.asked[-1].headers
+
+
+def test_the_key_of_openai_goes_to_no_other_server_than_its_own_variable_names() -> None:
+    with Server(stream("a")) as server:
+        open_api("toy", server.url, environment={"OPENAI_API_KEY": KEY}).reply(HELLO)
+        assert "authorization" not in server.asked[-1].headers
+        environment = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+        open_api("toy", environment=environment).reply(HELLO)
+        assert server.asked[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize(
@@ -792,7 +799,7 @@ def test_a_list_of_models_is_bounded_too() -> None:
 def test_without_httpx2_the_module_is_there_and_names_the_extra() -> None:
     script = (
         "import sys; sys.modules['httpx2'] = None\n"
-        "from lapt_rules.authors.api import open_api\n"
+        "from lapt_rules.authors.api.server import open_api\n"
         "from lapt_rules.authors.backend import Message, Request\n"
         "author = open_api('toy', 'http://127.0.0.1:1/v1', environment={})\n"
         "try: author.reply(Request((Message('user', 'x'),), 99))\n"

@@ -18,8 +18,8 @@ from lapt_rules.errors import did_you_mean
 class BackendSetting:
     """What is said of a back-end beside its name; each kind reads what concerns it.
 
-    For `hf:` `device` and `dtype`. For `api:` the rest: see `lapt_rules.authors.api`. Prices are
-    US dollars for a million tokens read and written.
+    For `hf:` `device` and `dtype`. For `api:` the rest: `lapt_rules.authors.api.server` tells what
+    they mean. Prices are US dollars for a million tokens read and written.
     """
 
     device: str = "cpu"
@@ -46,7 +46,8 @@ def backend_named(name: str, setting: BackendSetting | None = None) -> Backend |
 
         return open_local(rest, device=setting.device, dtype=setting.dtype)
     if kind == "api" and rest:
-        from lapt_rules.authors.api import Prices, open_api
+        from lapt_rules.authors.api.server import open_api
+        from lapt_rules.authors.api.spending import Prices
 
         return open_api(
             rest,

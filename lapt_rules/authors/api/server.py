@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lapt_rules.authors.api.answers import ChatReading, Reading, ResponsesReading
+from lapt_rules.authors.api.bodies import chat_body, responses_body
+from lapt_rules.authors.api.dialect import FIELDS, Dialect, is_openai
+from lapt_rules.authors.api.secret import Screen, Secret
+from lapt_rules.authors.api.spending import Budget, Prices, Prompts, estimate, message_size
+from lapt_rules.authors.api.wire import PASSING, Failure, Wire, checked_address
 from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, Told, Usage
-from lapt_rules.authors.completions import chat_body, responses_body
-from lapt_rules.authors.dialect import FIELDS, Dialect, is_openai
-from lapt_rules.authors.readings import ChatReading, Reading, ResponsesReading
-from lapt_rules.authors.secret import Screen, Secret
-from lapt_rules.authors.spending import Budget, Prices, Prompts, estimate, message_size
-from lapt_rules.authors.wire import PASSING, Failure, Wire, checked_address
 
 OPENAI = "https://api.openai.com/v1"
 ATTEMPTS = 5
@@ -255,14 +255,18 @@ def open_api(
 ) -> Api:
     """The model `api:MODEL` of the server that the arguments or the environment name.
 
-    The base URL is the argument, or else LAPT_API_URL, OPENAI_BASE_URL or OpenAI's own; the key is
-    LAPT_API_KEY or else OPENAI_API_KEY, and only OpenAI's server needs one. AuthorError where they
+    The base URL is the argument, or else LAPT_API_URL, OPENAI_BASE_URL or OpenAI's own. The key is
+    LAPT_API_KEY or else OPENAI_API_KEY; the latter is sent to OpenAI's server and to the one that
+    OPENAI_BASE_URL names, and to no other. Only OpenAI's server needs a key. AuthorError where they
     are missing or cannot be.
     """
     settings = os.environ if environment is None else environment
     address = base_url or settings.get("LAPT_API_URL") or settings.get("OPENAI_BASE_URL") or OPENAI
     checked_address(address)
-    variable = next((v for v in ("LAPT_API_KEY", "OPENAI_API_KEY") if settings.get(v)), None)
+    variables = ["LAPT_API_KEY"]
+    if is_openai(address) or address == settings.get("OPENAI_BASE_URL"):
+        variables.append("OPENAI_API_KEY")
+    variable = next((v for v in variables if settings.get(v)), None)
     key = Secret(settings[variable], variable) if variable else None
     if key is None and is_openai(address):
         raise AuthorError(

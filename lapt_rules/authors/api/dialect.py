@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from lapt_rules.authors.api.secret import shown
+from lapt_rules.authors.api.wire import Failure, Wire
 from lapt_rules.authors.backend import AuthorError
-from lapt_rules.authors.secret import shown
-from lapt_rules.authors.wire import Failure, Wire
 from lapt_rules.errors import did_you_mean, listed
 
 LOOK_SECONDS = 10.0

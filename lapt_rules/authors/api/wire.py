@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from lapt_rules.authors.api.secret import Secret, shown
 from lapt_rules.authors.backend import AuthorError
-from lapt_rules.authors.secret import Secret, shown
 
 MOST_ERROR_BYTES = 64 * 1024
 CONNECT_SECONDS = 30.0
