@@ -91,7 +91,7 @@ def transfer(
     settings = settings if budget is None else replace(settings, budget=budget)
     journal = journal or Journal()
     check(source, target, settings)
-    brief = Brief(space, source, settings.top, settings.population)
+    brief = Brief(space, source, settings.top, settings.population, left=settings.budget)
     step: Step = "learn" if principles is None else "given"
     text = author.learn(brief) if principles is None else principles
     trials: list[Trial] = []
@@ -114,7 +114,8 @@ def transfer(
         if iteration == last:
             break
         best = max((trial.value for trial in found), default=-math.inf)
-        brief = replace(brief, principles=bound, trials=tuple(trials))
+        left = settings.budget - len(trials)
+        brief = replace(brief, principles=bound, trials=tuple(trials), left=left)
         if found and base <= best:
             step, text = "update", author.update(brief)
             base = best

@@ -22,6 +22,7 @@ class Brief:
 
     `archive` is of the source task; `trials` are those paid for on the target so far, `top` how
     many of the best of them Algorithm 2 shows (r), `principles` those in force, None at the start.
+    `left` is how many evaluations the budget still holds, None where that is not known.
     """
 
     space: Space
@@ -30,6 +31,7 @@ class Brief:
     population: int
     trials: Sequence[Trial] = ()
     principles: PrincipleSet | None = None
+    left: int | None = None
 
     @property
     def found(self) -> list[Trial]:

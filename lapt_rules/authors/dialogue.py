@@ -14,16 +14,24 @@ What the model says has no power but this: it can write principles in the langua
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lapt_rules.analysis import refine
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import AuthorError, Backend, Message, Reply, Request, Told
 from lapt_rules.authors.emission import emission_grammar
-from lapt_rules.authors.evidence import Evidence
 from lapt_rules.authors.leaning import leanings, with_leanings
 from lapt_rules.authors.measuring import Step, measured
 from lapt_rules.authors.passing import passing
-from lapt_rules.authors.prompt import Prompts, effects, fitted, lost, space_values
+from lapt_rules.authors.prompt import (
+    Prompts,
+    effects,
+    first_tried,
+    fitted,
+    lost,
+    standing_values,
+)
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
 from lapt_rules.gate import Report, examine
@@ -88,7 +96,7 @@ class LanguageModel:
 
     def messages(self, step: Step, brief: Brief) -> tuple[Message, ...]:
         """The prompt that is sent first, in as much detail as the model's window holds."""
-        system = Message("system", self.prompts.fill("system", space_values(brief.space, 0)))
+        system = Message("system", self.prompts.fill("system", standing_values(brief)))
         tools = self.prompts.fill("tools", {}) if self.backend.calls_tools else ""
 
         def sent(text: str) -> tuple[Message, ...]:
@@ -128,7 +136,7 @@ class LanguageModel:
                 report, revisions = revised, revisions + 1
         file, dropped = measured(step, brief, report)
         note = f"# {step}: by {self.name}; {repairs} repairs, {revisions} revisions."
-        return with_leanings(file, brief, leanings(brief), note, *dropped)
+        return with_leanings(file, brief, leanings(brief), note, *_comments(dropped))
 
     def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, int]:
         """The gate's report on the first file that it admits, and how many repairs it took.
@@ -148,7 +156,7 @@ class LanguageModel:
             wrong = _wrong(report)
             if not wrong:
                 return report, repair
-            problem = talk.prompt("refused", diagnostics=wrong, effects=_effects(report, brief))
+            problem = talk.prompt("refused", diagnostics=wrong, effects=effects(report, brief))
         if self.manner.keep_passing:
             return passing(text, brief, self._support(step)), self.manner.repairs
         message = (
@@ -160,13 +168,17 @@ class LanguageModel:
         """What its author prefers, told what the one that passed does; None to keep that one."""
         assert report.subspace is not None
         count = report.subspace.count()
+        file, dropped = measured(step, brief, report)
+        in_force = refine(brief.space, with_leanings(file, brief, leanings(brief)))
         told = talk.prompt(
             "passed",
             count=f"{count:,}",
             share=f"{100 * count / report.total:.2g} %",
             archive_kept=f"{report.archive_kept} of {report.archive_size} in the archive",
-            effects=_effects(report, brief),
+            effects=effects(report, brief),
             lost=lost(report.subspace, brief),
+            dropped="\n".join(f"- {claim}" for claim in dropped) or "- none",
+            first_tried=first_tried(in_force, brief),
         )
         text = principle_file(talk.write(told, or_keep=True), brief.space.name)
         if text is None:
@@ -183,6 +195,10 @@ class LanguageModel:
         return self.manner.support if step == "learn" else 0.0
 
 
+def _comments(claims: Sequence[str]) -> list[str]:
+    return [f"# dropped: {claim}" for claim in claims]
+
+
 class _Talk:
     """What has been said for one revision, and how the next reply is had."""
 
@@ -190,7 +206,7 @@ class _Talk:
         self._author = author
         self._brief = brief
         self._messages = messages
-        self._values = space_values(brief.space, brief.population)
+        self._values = standing_values(brief)
         self._calls = 0
 
     def prompt(self, section: str, **found: str) -> str:
@@ -249,7 +265,3 @@ def _wrong(report: Report) -> str:
         return ""
     found = [str(diagnostic) for diagnostic in report.errors or report.diagnostics]
     return "\n\n".join([*found[:_MOST_TOLD], *failed[:_MOST_TOLD]])
-
-
-def _effects(report: Report, brief: Brief) -> str:
-    return effects(report, Evidence(brief.space, brief.archive.architectures))

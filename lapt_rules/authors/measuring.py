@@ -2,8 +2,9 @@
 
 Each principle gets its support and lift written above it, each preference the weight that the
 archive itself would give it beside it. A claim that the archive contradicts is taken out, and the
-file says so. When principles are adapted to a target, the better half of what was found there
-speaks, too, and a claim goes only where both are against it; when they are to explore, none goes.
+file says so. When principles are adapted to a target, what was found there speaks, too: its better
+half beside all that was evaluated. Then a claim goes only where both are against it; when
+principles are to explore, none goes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.evidence import Evidence, Support
+from lapt_rules.authors.evidence import Evidence, Support, found_evidence, told_leaning
 from lapt_rules.authors.leaning import is_leaning
 from lapt_rules.gate import Report
 from lapt_rules.language import syntax as ast
@@ -25,11 +26,10 @@ Statement = TypeVar("Statement", bound=ast.Statement)
 
 _MARK = "# measured:"
 _NOTES = ("# learn:", "# update:", "# explore:")
-_DROPPED = "# dropped:"
 
 
 def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[str]]:
-    """The file of a report of the gate, measured, and a note on each claim that was taken out.
+    """The file of a report of the gate, measured, and each claim that was taken out.
 
     Above its `space` stand the notes on how the principles before it came about.
     """
@@ -45,8 +45,7 @@ def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[s
             blocks.append(block)
     if measures.dropped:
         blocks = [block for block in blocks if not isinstance(block, ast.Expect | ast.Test)]
-    dropped = [f"{_DROPPED} {claim}" for claim in measures.dropped]
-    return replace(file, blocks=tuple(_headed(blocks, _history(brief)))), dropped
+    return replace(file, blocks=tuple(_headed(blocks, _history(brief)))), measures.dropped
 
 
 def as_written(file: ast.File) -> ast.File:
@@ -70,9 +69,7 @@ class _Measures:
         self.dropped: list[str] = []
         self._effects = {effect.principle: effect for effect in report.effects}
         self._archive = Evidence(brief.space, brief.archive.architectures)
-        ordered = sorted(brief.trials, key=lambda trial: -trial.value)
-        better = [trial.architecture for trial in ordered[: (len(ordered) + 1) // 2]]
-        self._found = Evidence(brief.space, better) if step == "update" and better else None
+        self._found = found_evidence(brief)
 
     def told(self, block: ast.Principle, principle: Principle) -> Iterator[ast.Principle]:
         """The principle with what is measured of it; nothing where nothing of it is left."""
@@ -111,17 +108,17 @@ class _Measures:
     def _preference(
         self, clause: ast.Prefer, preference: Preference, name: str
     ) -> Iterator[ast.Prefer]:
-        measured = self._archive.leaning(preference) if self._archive.size else None
-        against = self.step != "explore" and self._archive.size > 0
-        against = against and self._archive.contradicts(preference)
+        measured = told_leaning(preference, self._archive, self._found)
+        against = self.step != "explore" and self._archive.contradicts(preference)
         if against and self._found is not None:
             against = self._found.contradicts(preference)
         if against:
-            self.dropped.append(f"`{print_clause(clause)}` of `{name}`: measured {measured:+.2g}")
+            self.dropped.append(f"`{print_clause(clause)}` of `{name}`: measured {measured}")
             return
-        if measured is not None:
-            beside = f"{_MARK} {measured:+.2g}"
-            clause = replace(clause, comments=replace(clause.comments, beside=beside))
+        if measured:
+            clause = replace(
+                clause, comments=replace(clause.comments, beside=f"{_MARK} {measured}")
+            )
         yield clause
 
 
@@ -137,7 +134,7 @@ def _headed(blocks: Sequence[ast.Block], notes: Sequence[str]) -> Iterator[ast.B
     """The blocks with notes above the `space` line, and no others of their kind there."""
     for block in blocks:
         if isinstance(block, ast.SpaceLine):
-            ours = (*_NOTES, _DROPPED)
+            ours = (*_NOTES, "# dropped:")
             own = [line for line in block.comments.above if not line.startswith(ours)]
             block = replace(block, comments=replace(block.comments, above=(*own, *notes)))
         yield block

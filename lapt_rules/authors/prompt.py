@@ -15,11 +15,14 @@ from string import Template
 from lapt_rules import content
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import AuthorError
-from lapt_rules.authors.evidence import Evidence, measured_clause
+from lapt_rules.authors.evidence import Evidence, changes, found_evidence, told_leaning
 from lapt_rules.authors.leaning import archive_leanings, is_leaning, without_leanings
 from lapt_rules.errors import ModelError, did_you_mean, listed
+from lapt_rules.evaluate.evaluator import Rated
 from lapt_rules.gate import Report, examine
-from lapt_rules.language.printer import print_file
+from lapt_rules.language.printer import print_clause, print_file
+from lapt_rules.logic.plain import score
+from lapt_rules.network import isomorphism_key
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import Space
 from lapt_rules.subspace import Subspace, whole
@@ -65,19 +68,25 @@ VALUES = {
     "found_count": "how many of them are shown as the best",
     "found": "these, with their values on the target",
     "rest": "the other evaluations",
-    "found_facts": "what the engine counted in the better half of the evaluations",
+    "changes": "what it did to the value on the target to change one choice and nothing else",
+    "left": "how many evaluations the budget still holds",
+    "shown": "the architectures that rules should keep: the source's, or the best found",
     "left_out": "what the principles leave out, layer by layer",
     "diagnostics": "what is wrong with a file, as a person is told",
     "count": "how many architectures a file keeps",
     "share": "the same as a share of the space",
     "archive_kept": "how many of the archive it keeps",
-    "lost": "the architectures of the archive that it loses",
+    "lost": "the architectures of the archive, or the best found, that it loses",
+    "dropped": "the claims of a file that the archive contradicts",
+    "first_tried": "which architectures the search would try first",
 }
 """What a template may have filled in, and what it stands for."""
 
 _HEADING = re.compile(r"^=== (\w+) ===$", re.MULTILINE)
 _MOST_TRIALS = 60
 _MOST_LOST = 10
+_MOST_CHANGES = 16
+_FIRST_TRIED = 8
 _PAIRS = 8
 
 
@@ -165,18 +174,18 @@ def values(brief: Brief, detail: Detail = Detail()) -> dict[str, str]:
     """Everything that the sections learn, update and explore put in."""
     space, archive = brief.space, brief.archive
     members = archive.members[: detail.shown]
-    found = space_values(space, brief.population, detail.model)
+    found = standing_values(brief, detail.model)
     found |= {
-        "origin": archive.origin,
         "archive_size": str(len(members)),
-        "archive": _numbered([(m.architecture.listing, m.value) for m in members]),
+        "archive": _archive(members),
         "facts": _facts(Evidence(space, archive.architectures), detail.facts),
     }
     return found | _of_search(brief, detail) if brief.principles is not None else found
 
 
-def space_values(space: Space, population: int, with_model: bool = True) -> dict[str, str]:
-    """What stands for the space itself."""
+def standing_values(brief: Brief, with_model: bool = True) -> dict[str, str]:
+    """What stands for the space, and all else that every section may use."""
+    space = brief.space
     chosen = any(variable.kind == "source" for variable in space.variables)
     forms = "  L from N, L from {N, N2}     the node that layer L reads\n"
     return {
@@ -196,16 +205,22 @@ def space_values(space: Space, population: int, with_model: bool = True) -> dict
         "from_forms": forms if chosen else "",
         "first": space.layers[0].name,
         "last": space.layers[-1].name,
-        "wanted": f"but at least {10 * population}",
+        "wanted": f"but at least {10 * brief.population}",
+        "origin": brief.archive.origin,
+        "left": "not known" if brief.left is None else str(brief.left),
+        "shown": "the best architectures found" if brief.trials else "the architectures shown",
     }
 
 
-def effects(report: Report, evidence: Evidence) -> str:
-    """What each principle of a file keeps and rejects, and what the archive says of it.
+def effects(report: Report, brief: Brief) -> str:
+    """What each principle of a file keeps and rejects, and what archive and search say of it.
 
     Of a file that keeps nothing, and so has no effects, what each keeps alone.
     """
     lines = []
+    evidence = Evidence(brief.space, brief.archive.architectures)
+    best = Evidence(brief.space, [trial.architecture for trial in brief.found])
+    found = found_evidence(brief)
     by_name = {effect.principle: effect for effect in report.effects}
     for principle in report.principles.principles if report.principles else ():
         if is_leaning(principle.syntax):
@@ -214,23 +229,43 @@ def effects(report: Report, evidence: Evidence) -> str:
         if principle.clauses and (effect or report.conflicts):
             support = evidence.support(principle.keeps, effect.alone if effect else None)
             margin = ""
+            if best.size:
+                kept = best.support(principle.keeps, effect.alone if effect else None).kept
+                margin = f"; {kept} of the best {best.size} found"
             if effect:
                 more = f"{effect.margin:,} more architectures"
-                margin = f"; without it the file would keep {more}"
+                margin += f"; without it the file would keep {more}"
             lines.append(f"- `{principle.name}` keeps {support}{margin}")
         for preference in principle.preferences:
-            lines.append(f"- `{principle.name}`: `{measured_clause(preference, evidence)}`")
+            measured = told_leaning(preference, evidence, found)
+            said = f" (measured {measured})" if measured else ""
+            lines.append(f"- `{principle.name}`: `{print_clause(preference.syntax)}`{said}")
     return "\n".join(lines)
 
 
 def lost(subspace: Subspace, brief: Brief) -> str:
-    """The members of the archive that a subspace does not hold."""
-    members = [m for m in brief.archive.members if m.architecture not in subspace]
-    if not members:
-        return "It loses none of the architectures shown."
-    rows = _numbered([(m.architecture.listing, m.value) for m in members[:_MOST_LOST]])
-    more = f"\nand {len(members) - _MOST_LOST} more" if len(members) > _MOST_LOST else ""
-    return f"Of the architectures shown it loses:\n{rows}{more}"
+    """The best found or, before there are any, the members of the archive that are not kept."""
+    shown = [(t.architecture, t.value) for t in brief.found] or [
+        (member.architecture, member.value) for member in brief.archive.members
+    ]
+    what = "the best found" if brief.trials else "the architectures shown"
+    out = [(one.listing, value) for one, value in shown if one not in subspace]
+    if not out:
+        return f"It loses none of {what}."
+    more = f"\nand {len(out) - _MOST_LOST} more" if len(out) > _MOST_LOST else ""
+    return f"Of {what} it loses:\n{_numbered(out[:_MOST_LOST])}{more}"
+
+
+def first_tried(subspace: Subspace, brief: Brief) -> str:
+    """The architectures with the highest scores that compute something new, with their scores."""
+    taken = {isomorphism_key(trial.architecture) for trial in brief.trials}
+    lines: list[tuple[str, float]] = []
+    for one in subspace.best(_FIRST_TRIED + len(taken), seed=0):
+        key = isomorphism_key(one)
+        if key not in taken and len(lines) < _FIRST_TRIED:
+            taken.add(key)
+            lines.append((one.listing, score(subspace.preferences, one)))
+    return _numbered(lines) if lines else "(nothing that was not tried)"
 
 
 def left_out(brief: Brief, subspace: Subspace) -> str:
@@ -258,21 +293,20 @@ def left_out(brief: Brief, subspace: Subspace) -> str:
 def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
     """What stands for the principles in force and the evaluations paid for."""
     assert brief.principles is not None
-    evidence = Evidence(brief.space, brief.archive.architectures)
     text = print_file(without_leanings(brief.principles.file))
     report = examine(text, "in force", brief.space, brief.archive)
     ordered = sorted(brief.trials, key=lambda trial: -trial.value)
     best = ordered[: min(brief.top, detail.shown or brief.top)]
     rest = ordered[len(best) : len(best) + (detail.shown or _MOST_TRIALS)]
-    half = Evidence(brief.space, [t.architecture for t in ordered[: (len(ordered) + 1) // 2]])
+    told = [f"- {change}" for change in changes(ordered, _MOST_CHANGES)]
     return {
         "principles": text.rstrip("\n"),
-        "effects": f"What the engine found of them:\n\n{effects(report, evidence)}",
+        "effects": f"What the engine found of them:\n\n{effects(report, brief)}",
         "trials_count": str(len(brief.trials)),
         "found_count": str(len(best)),
         "found": _trials(best),
         "rest": _trials(rest) if rest else "(none)",
-        "found_facts": _facts(half, detail.facts) if half.size else "(nothing yet)",
+        "changes": "\n".join(told) or "(no two of them differ in one choice alone)",
         "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",
     }
 
@@ -297,7 +331,13 @@ def _operators(space: Space) -> Iterator[str]:
             for cost in space.costs
             if any(operator.costs[cost.name])
         ]
+        strided = [
+            f"{_by_cell(space, operator.strided_costs[cost.name])} {cost.unit}"
+            for cost in space.costs
+            if operator.strided_costs[cost.name] != operator.costs[cost.name]
+        ]
         said = f": {'; '.join(costs)}" if costs else ": costs nothing"
+        said += f"; {'; '.join(strided)} where it halves the resolution" if strided else ""
         yield f"- {operator.name} ({', '.join(operator.classes) or 'no class'}){said}"
 
 
@@ -341,12 +381,26 @@ def _facts(evidence: Evidence, in_full: bool) -> str:
     return "\n".join(lines)
 
 
+def _archive(members: Sequence[Rated]) -> str:
+    """The members in order; of those that compute the same, the first is named."""
+    first: dict[str, int] = {}
+    lines = []
+    for number, member in enumerate(members, start=1):
+        same = first.setdefault(isomorphism_key(member.architecture), number)
+        note = "" if same == number else f"  (computes the same as {same})"
+        lines.append(f"{number}. {member.architecture.listing}  {member.value:.6g}{note}")
+    return "\n".join(lines)
+
+
 def _numbered(rows: Sequence[tuple[str, float]]) -> str:
     return "\n".join(f"{n}. {text}  {value:.6g}" for n, (text, value) in enumerate(rows, start=1))
 
 
 def _trials(trials: Sequence[Trial]) -> str:
-    return _numbered([(trial.architecture.listing, trial.value) for trial in trials])
+    return "\n".join(
+        f"{number}. {trial.architecture.listing}  {trial.value:.6g}  (round {trial.iteration})"
+        for number, trial in enumerate(trials, start=1)
+    )
 
 
 def fitted(fits: Callable[[str], bool], prompts: Prompts, section: str, brief: Brief) -> str:

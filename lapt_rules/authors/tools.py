@@ -12,7 +12,6 @@ from typing import Any
 
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import Tool, ToolCall
-from lapt_rules.authors.evidence import Evidence
 from lapt_rules.authors.prompt import effects
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.errors import LaptError
@@ -67,10 +66,9 @@ def answer(call: ToolCall, brief: Brief) -> str:
         return _why(report, arguments.get("architecture"), brief)
     if call.name == "test":
         return "\n\n".join([found or "nothing is wrong", *failed_tests(report)])
-    evidence = Evidence(brief.space, brief.archive.architectures)
     kept = f"keeps {report.count:,} of {report.total:,}" if report.count is not None else found
     archive = f"and {report.archive_kept} of {report.archive_size} in the archive"
-    return f"{kept}, {archive}\n{effects(report, evidence)}"
+    return f"{kept}, {archive}\n{effects(report, brief)}"
 
 
 def failed_tests(report: Report) -> list[str]:
