@@ -215,7 +215,8 @@ def _at_most(largest: int) -> str:
     digits = len(text)
     if digits == 1:
         return f"[0-{text}]"
-    return f"0|[1-9][0-9]{{0,{digits - 2}}}|[1-{text[0]}][0-9]{{{digits - 1}}}"
+    first = "1" if text[0] == "1" else f"[1-{text[0]}]"
+    return f"0|[1-9][0-9]{{0,{digits - 2}}}|{first}[0-9]{{{digits - 1}}}"
 
 
 def _largest_total(space: Space, cost: str) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lapt_rules.bench import peers
 from lapt_rules.bench.engine import Report, Result
 from lapt_rules.bench.peers.peer import QUESTIONS, TIMED
+
+if TYPE_CHECKING:
+    from lapt_rules.bench.decoding import Decoding
 
 _LEGEND = (
     "In brackets: how many times as long the peer takes, or how many times as many we make in the "
@@ -149,6 +153,36 @@ def growth_table(report: Report) -> Table:
         )
     header = ("family", "kept", "first count", "nodes", "sampler", "draws", "peak memory")
     return Table("How our cost grows, each row in a new process", header, tuple(rows))
+
+
+def decoding_tables(report: Decoding) -> list[Table]:
+    """What a token costs in each way of decoding, and what became of the files of each space."""
+    cost = report.cost
+    masked, forced = cost.ratios
+    ways = (
+        ("free text", duration(cost.free), "1.00"),
+        ("under the grammar", duration(cost.masked), f"{masked:.2f}"),
+        ("under the grammar, forced tokens not asked for", duration(cost.forced), f"{forced:.2f}"),
+    )
+    title = (
+        f"A token written by {report.model}: {report.parameters:,} parameters, "
+        f"{report.vocabulary:,} tokens, {report.threads} threads, median of {cost.rounds} rounds; "
+        f"once for a grammar {duration(cost.compiling)}"
+    )
+    files = tuple(
+        (
+            one.space,
+            *map(str, (one.written, one.parse, one.bind, one.cut)),
+            f"{one.tokens:,.0f}",
+            f"{one.characters:,.0f}",
+        )
+        for one in report.files
+    )
+    header = ("space", "files", "parse", "bind", "cut back", "tokens", "characters")
+    return [
+        Table(title, ("decoding", "a token", "ratio"), ways),
+        Table("Files under the grammar; tokens and characters are means", header, files),
+    ]
 
 
 def magnitude(number: int) -> str:

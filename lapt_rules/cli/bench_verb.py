@@ -83,6 +83,42 @@ def growth(limit: float, quick: bool, markdown: bool, as_json: bool) -> None:
     _answer(report, [growth_table(report)], markdown, as_json)
 
 
+@command.command("decoding")
+@click.option("--model", required=True, metavar="PATH_OR_ID", help="A folder, or a hub name.")
+@click.option(
+    "--files", default=200, show_default=True, metavar="N", help="How many to write.",
+    type=click.IntRange(min=1),
+)  # fmt: skip
+@click.option(
+    "--space", "spaces", multiple=True, metavar="NAME", help="Of a file; three in turn by default."
+)
+@shell.json_option
+def decoding(model: str, files: int, spaces: tuple[str, ...], as_json: bool) -> None:
+    """Let a local model write under a grammar: what it costs a token, and whether all files bind.
+
+    Free text, text under the grammar with and without forced tokens are timed in turn; what counts
+    are their ratios. Where a file does not bind this ends with exit code 1.
+    """
+    from lapt_rules.bench.decoding import measure
+    from lapt_rules.bench.tables import decoding_tables
+
+    report = measure(model, files, spaces, _progress())
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", err=True, nl=False)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        tables = "\n\n".join(table.text() for table in decoding_tables(report))
+        bound = sum(one.bind for one in report.files)
+        masked, forced = report.cost.ratios
+        click.echo(
+            f"{tables}\n\n{bound} of {files} files bind; a token under the grammar costs "
+            f"{masked:.2f} times a free one, {forced:.2f} times with forced tokens."
+        )
+    if report.wrong:
+        shell.leave(1)
+
+
 def _progress() -> Callable[[str], None]:
     """A line on stderr that is overwritten, where a person looks at it."""
     if not sys.stderr.isatty():
