@@ -91,19 +91,21 @@ def transfer(
     settings = settings if budget is None else replace(settings, budget=budget)
     journal = journal or Journal()
     check(source, target, settings)
-    brief = Brief(space, source, settings.top, settings.population, left=settings.budget)
+    last = min(settings.iterations, settings.budget)
+    share = _share(settings, 0, last)
+    brief = Brief(
+        space, source, settings.top, settings.population, left=settings.budget, round=share
+    )
     step: Step = "learn" if principles is None else "given"
     text = author.learn(brief) if principles is None else principles
     trials: list[Trial] = []
     revisions: list[Revision] = []
     base = -math.inf
-    last = min(settings.iterations, settings.budget)
     for iteration in range(1, last + 1):
         bound, subspace = admit(text, path if step == "given" else f"{step} {iteration}", brief)
         revision = Revision(iteration, step, text, subspace.count())
         revisions.append(revision)
         journal.revised(revision)
-        share = math.ceil((settings.budget - len(trials)) / (last + 1 - iteration))
         state = SearchState(
             subspace,
             seed=(seed, iteration),
@@ -114,14 +116,20 @@ def transfer(
         if iteration == last:
             break
         best = max((trial.value for trial in found), default=-math.inf)
+        share = _share(settings, len(trials), last - iteration)
         left = settings.budget - len(trials)
-        brief = replace(brief, principles=bound, trials=tuple(trials), left=left)
+        brief = replace(brief, principles=bound, trials=tuple(trials), left=left, round=share)
         if found and base <= best:
             step, text = "update", author.update(brief)
             base = best
         else:
             step, text = "explore", author.explore(brief)
     return Result(space, tuple(trials), tuple(revisions))
+
+
+def _share(settings: Settings, spent: int, rounds: int) -> int:
+    """The evaluations of the next of so many rounds."""
+    return math.ceil((settings.budget - spent) / rounds)
 
 
 def search(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -146,20 +147,21 @@ def test_a_file_that_passes_is_answered_with_what_it_does() -> None:
     assert "It keeps 4,608 of 15,625 architectures (29 %)" in told
     assert "18 of 20 in the archive" in told
     assert "without it the file would keep" in told
-    assert "Of the architectures shown it loses:\n1. [" in told
-    assert "would try first (with their scores):\n1. [nor_conv_3x3, nor_conv_3x3," in told
+    assert re.search(r"Of the architectures shown it loses:\n\d+\. \[", told)
+    assert "try first (with their scores):\n1. [nor_conv_3x3, nor_conv_3x3," in told
 
 
 def test_the_archive_members_that_are_lost_are_listed() -> None:
     narrow = GOOD.replace("layer0 is conv", "layer0 is nor_conv_3x3")
     _, backend = learn(narrow, "keep", manner=Manner(support=0.1))
-    assert "Of the architectures shown it loses:\n1. [nor_conv_1x1, " in backend.last_told[2]
+    assert re.search(r"it loses:\n\d+\. \[nor_conv_1x1, ", backend.last_told[2])
 
 
 def test_it_may_revise_and_a_revision_that_fails_changes_nothing() -> None:
     better = GOOD.replace("layer0 is conv", "count(conv) >= 4")
     assert "count(conv) >= 4" in learn(IN_FENCE, better)[0]
-    assert "1 revisions" in learn(IN_FENCE, better)[0]
+    assert "1 revisions" in learn(IN_FENCE, better, "keep")[0]
+    assert "2 revisions" in learn(IN_FENCE, better)[0]
     assert "layer0 is conv" in learn(IN_FENCE, UNKNOWN)[0]
 
 
@@ -183,18 +185,16 @@ def test_a_preference_that_the_archive_contradicts_is_dropped() -> None:
 
 
 def test_an_adapted_claim_goes_only_where_the_target_is_against_it_too() -> None:
-    brief = searched_brief(BRIEF, GOOD)
-    ordered = sorted(brief.trials, key=lambda trial: -trial.value)
-    tried = [trial.architecture.operators[5] for trial in ordered]
-    never_good = {"none", "skip_connect", "avg_pool_3x3"} - {*tried[:6]}
-    operator = next(name for name in tried if name in never_good)
-    for step, kept in (("update", False), ("explore", True)):
-        claim = f"space nas201\nprinciple p require layer5 is {operator}"
-        author = LanguageModel(Scripted("Hm.", claim, "keep"))
-        assert ("require layer5" in getattr(author, step)(brief)) == kept
-    on_target = f"principle p require layer5 is {tried[0]}"
-    text = LanguageModel(Scripted("Hm.", on_target, "keep")).update(brief)
-    assert "require layer5" in text
+    brief = searched_brief(BRIEF, GOOD, 60)
+    claim = "space nas201\nprinciple p require layer5 not in conv"
+    kept = {
+        step: "require layer5"
+        in getattr(LanguageModel(Scripted("Hm.", claim, "keep")), step)(brief)
+        for step in ("update", "explore")
+    }
+    assert kept == {"update": False, "explore": True}
+    for_target = "space nas201\nprinciple p require layer2 not in conv"
+    assert "layer2" in LanguageModel(Scripted("Hm.", for_target, "keep")).update(brief)
 
 
 def test_exploring_may_go_against_the_archive() -> None:

@@ -22,7 +22,8 @@ class Brief:
 
     `archive` is of the source task; `trials` are those paid for on the target so far, `top` how
     many of the best of them Algorithm 2 shows (r), `principles` those in force, None at the start.
-    `left` is how many evaluations the budget still holds, None where that is not known.
+    `left` is how many evaluations the budget still holds, and `round` how many of them the next
+    round of search spends; None where that is not known.
     """
 
     space: Space
@@ -32,6 +33,7 @@ class Brief:
     trials: Sequence[Trial] = ()
     principles: PrincipleSet | None = None
     left: int | None = None
+    round: int | None = None
 
     @property
     def found(self) -> list[Trial]:

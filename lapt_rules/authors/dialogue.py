@@ -53,7 +53,7 @@ class Manner:
     """
 
     repairs: int = 3
-    revisions: int = 1
+    revisions: int = 2
     keep_passing: bool = False
     support: float = 0.6
     reply_tokens: int = 4_096

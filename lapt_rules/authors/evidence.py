@@ -1,7 +1,9 @@
 """What an archive says of principles and of architectures: counted, so that no author has to guess.
 
-Shares of the space are exact for formulas. A measure (`count`, `sum`, `longest`) is compared with
-4,096 uniform draws from the space, always the same ones.
+What a principle keeps of the space is exact. The weight of a preference is measured twice: against
+4,096 uniform draws from the space; and beside what single layers explain, against as many drawn
+with the leanings of the archive, which have its shares in every layer and nothing more in common.
+Draws are always the same ones.
 """
 
 from __future__ import annotations
@@ -9,24 +11,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from lapt_rules.authors.author import Brief
+from lapt_rules.authors.leaning import archive_leanings, leaning_preferences
 from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.formula import Amount, And, Formula
+from lapt_rules.logic.formula import TRUE, Amount, And, Formula
 from lapt_rules.logic.principles import Preference
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace, whole
 
 _DRAWS = 4_096
-_CLEAR = 0.1
-"""A measured weight nearer to 0 than this speaks neither for a preference nor against it."""
+_CLEAR = 2.0
+"""So many standard errors make clear that what is measured is no chance."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,32 @@ class Support:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the archive satisfies it less often than architectures at random do."""
-        return self.lift < 1
+        """Whether the archive clearly satisfies it less often than architectures at random do."""
+        error = math.sqrt(self.of * self.share * (1 - self.share))
+        return self.of * self.share - self.kept >= max(_CLEAR * error, 1e-9)
 
     def __str__(self) -> str:
         archive = f"{self.kept} of {self.of} in the archive"
         return f"{archive}, {_percent(self.share)} of the space: lift {self.lift:.3g}"
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """A measured weight, and how far chance alone would put it from 0 (one standard error)."""
+
+    weight: float
+    error: float
+
+    def is_against(self, weight: float) -> bool:
+        """Whether it clearly has the other sign."""
+        return weight * self.weight < 0 and abs(self.weight) >= _CLEAR * self.error
+
+    def is_for(self, weight: float) -> bool:
+        """Whether it has the same sign, by one standard error."""
+        return weight * self.weight > 0 and abs(self.weight) >= self.error
+
+    def __str__(self) -> str:
+        return f"{self.weight:+.2g}"
 
 
 @dataclass(frozen=True)
@@ -136,7 +159,8 @@ def changes(trials: Sequence[Trial], most: int) -> list[Change]:
 class Evidence:
     """Good architectures, and what can be asked of them beside what they are taken from.
 
-    That is the whole space or, with `among`, the architectures that were evaluated at all.
+    That is the whole space or, with `among`, the architectures that were evaluated at all. An
+    archive has one member at least.
     """
 
     def __init__(
@@ -162,43 +186,51 @@ class Evidence:
         of_space = _count(self.space, keeps) if count is None else count
         return Support(kept, self.size, of_space / whole(self.space).count())
 
-    def leaning(self, preference: Preference) -> float | None:
-        """The weight that the evidence gives to a preference; None where it cannot tell.
+    def leaning(self, preference: Preference) -> Leaning | None:
+        """The weight that the evidence gives to a preference; None where it cannot tell."""
+        return self._against(self._among or _draws(self.space), preference)
 
-        For a formula the log-odds of holding here against holding at large, among those for which
-        `when` holds. For a measure the same per unit: the mean here less the mean at large, over
-        the variance at large (the first step of an exponential tilting).
+    def beyond_layers(self, preference: Preference) -> Leaning | None:
+        """The same beside what single layers explain, for an archive; None where it cannot tell."""
+        if self._among is not None:
+            return None
+        values = tuple(architecture.values for architecture in self.architectures)
+        return self._against(_independent(self.space, values), preference)
+
+    def _against(self, others: Arrays, preference: Preference) -> Leaning | None:
+        """For a formula the log-odds of holding here against holding in the others, among those for
+        which `when` holds. For a measure the same per unit: the difference of the means over the
+        variance in the others (the first step of an exponential tilting).
         """
         here = self._arrays.holds(preference.when)
+        there = others.holds(preference.when)
         number = int(here.sum())
-        if not number:
+        if not number or not there.any():
             return None
         if isinstance(preference.what, Amount):
-            large = self._among or _draws(self.space)
-            values = large.amount(preference.what)[large.holds(preference.when)]
-            if len(values) < 2 or values.var() == 0:
+            values = others.amount(preference.what)[there]
+            variance = float(values.var())
+            if not variance:
                 return None
             mine = self._arrays.amount(preference.what)[here]
-            return float((mine.mean() - values.mean()) / values.var())
+            weight = float(mine.mean() - values.mean()) / variance
+            return Leaning(weight, 1 / math.sqrt(variance * number))
         held = int((self._arrays.holds(preference.what) & here).sum())
-        share = self._share(preference.what, preference.when)
-        return math.log((held + share) / (number + 1) / share) if share else None
-
-    def _share(self, what: Formula, when: Formula) -> float:
-        """Of those at large for which `when` holds, the share for which `what` does, too."""
-        if self._among is not None:
-            of = self._among.holds(when)
-            return float(self._among.holds(what)[of].mean()) if of.any() else 0.0
-        size = _count(self.space, when)
-        return _count(self.space, when, what) / size if size else 0.0
+        share = float(others.holds(preference.what)[there].mean())
+        if not share:
+            return None
+        error = math.sqrt((1 - share) / (number * share))
+        return Leaning(math.log((held + share) / (number + 1) / share), error)
 
     def contradicts(self, preference: Preference) -> bool:
-        """Whether the evidence clearly leans the other way."""
-        measured = self.leaning(preference)
-        if measured is None or preference.weight * measured >= 0:
+        """Whether the evidence clearly leans the other way, and single layers do not explain it.
+
+        What single layers give is added to every score: a preference may well correct it.
+        """
+        measured, beyond = self.leaning(preference), self.beyond_layers(preference)
+        if measured is None or not measured.is_against(preference.weight):
             return False
-        unit = abs(preference.weight) if isinstance(preference.what, Amount) else 1.0
-        return abs(measured) >= _CLEAR * min(1.0, unit)
+        return beyond is None or not beyond.is_for(preference.weight)
 
     def spreads(self) -> Iterator[Spread]:
         """Counts of classes and operators, path lengths and costs, on the archive and at large."""
@@ -284,19 +316,26 @@ def found_evidence(brief: Brief) -> Evidence | None:
 
 def told_leaning(preference: Preference, archive: Evidence, found: Evidence | None) -> str:
     """What archive and search say of the weight of a preference, in a few words."""
-    said = []
-    of_archive = archive.leaning(preference)
-    of_search = found.leaning(preference) if found else None
-    if of_archive is not None:
-        said.append(f"{of_archive:+.2g}")
-    if of_search is not None:
-        said.append(f"{of_search:+.2g} on the target")
-    return ", ".join(said)
+    said = {
+        "": archive.leaning(preference),
+        " beyond single layers": archive.beyond_layers(preference),
+        " on the target": found.leaning(preference) if found else None,
+    }
+    return ", ".join(f"{leaning}{where}" for where, leaning in said.items() if leaning)
 
 
 def _rows(space: Space, architectures: Sequence[Architecture]) -> Rows:
     values = [architecture.values for architecture in architectures]
     return np.array(values, np.int8).reshape(-1, len(space.variables))
+
+
+@lru_cache(maxsize=4)
+def _independent(space: Space, values: tuple[tuple[int, ...], ...]) -> Arrays:
+    """Draws with the shares of each choice that these architectures have, layer by layer."""
+    weights = archive_leanings(space, [Architecture(space, one) for one in values])
+    preferences = leaning_preferences(space, weights)
+    drawn = Subspace(space, TRUE, preferences).sample_weighted(_DRAWS, seed=0)
+    return Arrays(space, _rows(space, drawn))
 
 
 @cache

@@ -18,6 +18,8 @@ from lapt_rules.authors.author import Brief
 from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse
 from lapt_rules.language.printer import print_file
+from lapt_rules.logic.binding import bind
+from lapt_rules.logic.principles import Preference
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import whole
@@ -65,6 +67,12 @@ def archive_leanings(space: Space, architectures: Sequence[Architecture]) -> Wei
                 odds = (seen[value] + share) / (len(architectures) + 1) / share
                 weights[index, value] = math.log(odds)
     return weights
+
+
+def leaning_preferences(space: Space, weights: Weights) -> Sequence[Preference]:
+    """The weights as the `prefer` clauses that a file would carry them in."""
+    text = "\n".join(_principles(space, weights, _OF_ARCHIVE, ()))
+    return bind(f"space {space.name}\n{text}", space).preferences
 
 
 def best_found(brief: Brief) -> Sequence[Trial]:

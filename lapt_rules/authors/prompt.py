@@ -16,7 +16,7 @@ from lapt_rules import content
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import AuthorError
 from lapt_rules.authors.evidence import Evidence, changes, found_evidence, told_leaning
-from lapt_rules.authors.leaning import archive_leanings, is_leaning, without_leanings
+from lapt_rules.authors.leaning import archive_leanings, is_leaning, leanings, without_leanings
 from lapt_rules.errors import ModelError, did_you_mean, listed
 from lapt_rules.evaluate.evaluator import Rated
 from lapt_rules.gate import Report, examine
@@ -70,6 +70,8 @@ VALUES = {
     "rest": "the other evaluations",
     "changes": "what it did to the value on the target to change one choice and nothing else",
     "left": "how many evaluations the budget still holds",
+    "round": "how many of them the next round of search spends",
+    "weights": "the measured weight of every choice of every layer",
     "shown": "the architectures that rules should keep: the source's, or the best found",
     "left_out": "what the principles leave out, layer by layer",
     "diagnostics": "what is wrong with a file, as a person is told",
@@ -86,7 +88,8 @@ _HEADING = re.compile(r"^=== (\w+) ===$", re.MULTILINE)
 _MOST_TRIALS = 60
 _MOST_LOST = 10
 _MOST_CHANGES = 16
-_FIRST_TRIED = 8
+_FIRST_TRIED = 10
+_MOST_FIRST = 20
 _PAIRS = 8
 
 
@@ -205,9 +208,10 @@ def standing_values(brief: Brief, with_model: bool = True) -> dict[str, str]:
         "from_forms": forms if chosen else "",
         "first": space.layers[0].name,
         "last": space.layers[-1].name,
-        "wanted": f"but at least {10 * brief.population}",
+        "wanted": f"but at least {10 * brief.population} architectures",
         "origin": brief.archive.origin,
-        "left": "not known" if brief.left is None else str(brief.left),
+        "left": "an unknown number" if brief.left is None else str(brief.left),
+        "round": "an unknown number" if brief.round is None else str(brief.round),
         "shown": "the best architectures found" if brief.trials else "the architectures shown",
     }
 
@@ -249,20 +253,28 @@ def lost(subspace: Subspace, brief: Brief) -> str:
         (member.architecture, member.value) for member in brief.archive.members
     ]
     what = "the best found" if brief.trials else "the architectures shown"
-    out = [(one.listing, value) for one, value in shown if one not in subspace]
+    out = [
+        f"{number}. {one.listing}  {value:.6g}"
+        for number, (one, value) in enumerate(shown, start=1)
+        if one not in subspace
+    ]
     if not out:
         return f"It loses none of {what}."
-    more = f"\nand {len(out) - _MOST_LOST} more" if len(out) > _MOST_LOST else ""
-    return f"Of {what} it loses:\n{_numbered(out[:_MOST_LOST])}{more}"
+    more = [f"and {len(out) - _MOST_LOST} more"] * (len(out) > _MOST_LOST)
+    return "\n".join([f"Of {what} it loses:", *out[:_MOST_LOST], *more])
 
 
 def first_tried(subspace: Subspace, brief: Brief) -> str:
-    """The architectures with the highest scores that compute something new, with their scores."""
+    """The architectures with the highest scores that compute something new, with their scores.
+
+    As many as the next round spends, at most twenty.
+    """
+    most = min(brief.round or _FIRST_TRIED, _MOST_FIRST)
     taken = {isomorphism_key(trial.architecture) for trial in brief.trials}
     lines: list[tuple[str, float]] = []
-    for one in subspace.best(_FIRST_TRIED + len(taken), seed=0):
+    for one in subspace.best(2 * most + 2 * len(taken), seed=0):
         key = isomorphism_key(one)
-        if key not in taken and len(lines) < _FIRST_TRIED:
+        if key not in taken and len(lines) < most:
             taken.add(key)
             lines.append((one.listing, score(subspace.preferences, one)))
     return _numbered(lines) if lines else "(nothing that was not tried)"
@@ -306,6 +318,7 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
         "found_count": str(len(best)),
         "found": _trials(best),
         "rest": _trials(rest) if rest else "(none)",
+        "weights": _weights(brief),
         "changes": "\n".join(told) or "(no two of them differ in one choice alone)",
         "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",
     }
@@ -337,7 +350,7 @@ def _operators(space: Space) -> Iterator[str]:
             if operator.strided_costs[cost.name] != operator.costs[cost.name]
         ]
         said = f": {'; '.join(costs)}" if costs else ": costs nothing"
-        said += f"; {'; '.join(strided)} where it halves the resolution" if strided else ""
+        said += f", but where it halves the resolution {'; '.join(strided)}" if strided else ""
         yield f"- {operator.name} ({', '.join(operator.classes) or 'no class'}){said}"
 
 
@@ -378,6 +391,18 @@ def _facts(evidence: Evidence, in_full: bool) -> str:
         lines += [f"- {pair}" for pair in pairs]
     else:
         lines.append("No two choices of different layers go together more than chance explains.")
+    return "\n".join(lines)
+
+
+def _weights(brief: Brief) -> str:
+    """The leanings of every layer, as they stand in force."""
+    lines = []
+    weights = leanings(brief)
+    for index, variable in enumerate(brief.space.variables):
+        own = sorted(((w, v) for (i, v), w in weights.items() if i == index), reverse=True)
+        told = ", ".join(f"{variable.values[value]} {weight:+.1f}" for weight, value in own)
+        word = "" if variable.kind == "operator" else " from"
+        lines.append(f"- {brief.space.layers[variable.layer].name}{word}: {told}")
     return "\n".join(lines)
 
 

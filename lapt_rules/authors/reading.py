@@ -34,7 +34,7 @@ def principle_file(answer: str, space: str) -> str | None:
       require connected
     <BLANKLINE>
     """
-    said = _THOUGHT.sub("", answer).replace("\r\n", "\n")
+    said = _THOUGHT.sub("", answer).replace("\r\n", "\n").translate(_TYPESET)
     fenced = [match[2] for match in _FENCE.finditer(said) if _BEGINS.search(match[2])]
     if fenced:
         text = fenced[-1]
@@ -46,7 +46,7 @@ def principle_file(answer: str, space: str) -> str | None:
         if begins is None:
             return None
         text = _without_prose(said[begins.start() :])
-    text = text.translate(_TYPESET).strip("\n")
+    text = text.strip("\n")
     if not re.search(r"^[ \t]*space[ \t]+\w", text, re.MULTILINE):
         text = f"space {space}\n\n{text}"
     return f"{text}\n"

@@ -47,7 +47,7 @@ _OPTIONS = [
                  help="Prompts of your own (`lapt prompt --template` prints those that ship)."),
     click.option("--repairs", type=click.IntRange(min=0), default=3, show_default=True, metavar="N",
                  help="How often a model may correct a file that is refused."),
-    click.option("--revisions", type=click.IntRange(min=0), default=1, show_default=True,
+    click.option("--revisions", type=click.IntRange(min=0), default=2, show_default=True,
                  metavar="N", help="How often it may revise one that passed."),
     click.option("--if-refused", type=click.Choice(["stop", "keep"]), default="stop",
                  show_default=True,

@@ -1,0 +1,222 @@
+"""Prompts hold all that an author may know, in the words of one file, and no more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import answer, lapt
+from scripted import Scripted, convolutions, searched_brief, source_brief
+
+from lapt_rules import content
+from lapt_rules.authors.backend import AuthorError
+from lapt_rules.authors.dialogue import LanguageModel
+from lapt_rules.authors.prompt import DETAILS, SECTIONS, VALUES, Prompts, values
+from lapt_rules.gate import admit
+from lapt_rules.space import load_space
+
+SPACES = ["nas201", "trans101", "darts", "digits"]
+PROMPTS = Prompts.read()
+STEPS = ("learn", "update", "explore")
+BRIEF = source_brief()
+IN_FORCE = "space nas201\nprinciple p require layer0 in {conv, skip_connect} require layer3 is conv"
+
+
+def prompt(step: str = "learn", space_name: str = "nas201") -> str:
+    brief = BRIEF if space_name == "nas201" else source_brief(space_name)
+    if step != "learn":
+        brief = searched_brief(brief, IN_FORCE)
+    return PROMPTS.fill(step, values(brief))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_prompt_has_the_four_parts_and_three_steps_of_reasoning(step: str) -> None:
+    text = prompt(step)
+    parts = ["# Task description", "# Strategy", "# Expected output", "# Note"]
+    assert [line for line in text.split("\n") if line in parts] == parts
+    strategy = text[text.index("# Strategy") :]
+    for number, thought in enumerate(
+        ("Information flow", "Common patterns", "Principles"), start=1
+    ):
+        assert f"{number}. {thought}." in strategy
+
+
+@pytest.mark.parametrize("name", ["nas201", "trans101"])
+def test_a_prompt_shows_the_space_itself(name: str) -> None:
+    space = load_space(name)
+    text = prompt(space_name=name)
+    assert content.model_file(name).read_text().strip() in text
+    for names in (space.layer_index, space.operator_index, space.classes, space.regions):
+        assert all(word in text for word in names)
+    assert "243,040 parameters" in text or name != "nas201"
+    assert "`params` (parameters)" in text
+
+
+def test_a_prompt_shows_the_archive_as_lists_in_order() -> None:
+    text = prompt()
+    first, last = BRIEF.archive.members[0], BRIEF.archive.members[-1]
+    assert f"1. {first.architecture.listing}  {first.value:.6g}" in text
+    assert f"20. {last.architecture.listing}  {last.value:.6g}" in text
+
+
+def test_of_those_that_compute_the_same_the_first_is_named() -> None:
+    text = PROMPTS.fill("learn", values(source_brief(size=400)))
+    assert re.search(r"\d+\. \[.*\]  \S+  \(computes the same as \d+\)", text)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_worked_examples_bind_to_every_space(name: str) -> None:
+    space = load_space(name)
+    brief = BRIEF if name == "nas201" else _brief(name)
+    text = PROMPTS.fill("language", values(brief))
+    examples = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        assert admit(example, "", space).admitted
+
+
+def _brief(name: str):  # type: ignore[no-untyped-def]
+    from lapt_rules.authors.author import Brief
+    from lapt_rules.evaluate.evaluator import Archive, Rated
+    from lapt_rules.subspace import whole
+
+    space = load_space(name)
+    members = tuple(Rated(one, 1.0) for one in whole(space).sample(5, seed=0))
+    return Brief(space, Archive(space, members, "drawn"), 3, 4)
+
+
+def test_where_layers_choose_what_they_read_a_prompt_says_so() -> None:
+    text = PROMPTS.fill("learn", values(_brief("darts")))
+    assert "sep_conv_3x3 from input0" in text or " from input1" in text
+    assert "L from N" in text
+    assert "L from N" not in prompt()
+
+
+def test_a_prompt_shows_no_value_of_the_target_that_was_not_paid_for() -> None:
+    brief = searched_brief(BRIEF, IN_FORCE)
+    target = convolutions(brief.space, last_weight=5.0)
+    paid = {f"{trial.value:.6g}" for trial in brief.trials}
+    known = paid | {f"{member.value:.6g}" for member in brief.archive.members}
+    unpaid = {f"{value:.6g}" for value in target.values.values()} - known
+    for step in STEPS:
+        told = set(re.findall(r"\]  (\S+)", PROMPTS.fill(step, values(brief))))
+        assert not told & unpaid
+        assert (paid <= told) == (step != "learn")
+
+
+def test_exploring_is_told_what_is_left_out_layer_by_layer() -> None:
+    text = prompt("explore")
+    left_out = "- layer0: operator `none`, `avg_pool_3x3` left out"
+    assert left_out in text
+    assert "- layer3: operator `none`, `skip_connect`, `avg_pool_3x3` left out" in text
+
+
+def test_an_adaptation_shows_what_each_change_did_and_what_is_in_force() -> None:
+    text = prompt("update")
+    assert "principle p\n  require layer0 in {conv, skip_connect}" in text
+    assert "The weights that the engine measured for single layers" in text
+    assert re.search(r"layer\d: \S+ -> \S+: \+", text) or "no two of them differ" in text
+
+
+def test_less_detail_is_shorter() -> None:
+    lengths = [len(PROMPTS.fill("learn", values(BRIEF, detail))) for detail in DETAILS]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+# ---------------------------------------------------------------------------- templates of a user
+
+
+def template(tmp_path: Path, change: str, to: str) -> Path:
+    path = tmp_path / "mine.md"
+    assert change in PROMPTS.text
+    path.write_text(PROMPTS.text.replace(change, to))
+    return path
+
+
+def test_a_template_can_be_replaced(tmp_path: Path) -> None:
+    path = template(tmp_path, "You are an expert", "You are $${name} ${name}, an expert")
+    backend = Scripted("Hm.", "space nas201\nprinciple p require connected", "keep")
+    LanguageModel(backend, Prompts.read(path)).learn(BRIEF)
+    assert backend.requests[0].messages[0].text.startswith("You are ${name} nas201, an expert")
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "said"),
+    [
+        ("${archive}", "${archives}", r"mine\.md:\d+: `\$\{archives\}` stands for nothing"),
+        ("${archive}", "$", r"mine\.md:\d+: `\$` stands for nothing"),
+        ("=== refused ===", "=== refuse ===", "there is no section `refused`"),
+        (
+            "=== advice ===\n",
+            "=== advice ===\n${expected}\n${advice}",
+            "a section stands in itself",
+        ),
+        (
+            "=== learn ===\n",
+            "=== learn ===\n${found}\n",
+            r"`\$\{found\}` has no value in the section",
+        ),
+    ],
+)
+def test_a_template_that_is_wrong_is_told_where(
+    tmp_path: Path, change: str, to: str, said: str
+) -> None:
+    with pytest.raises(AuthorError, match=said):
+        Prompts.read(template(tmp_path, change, to)).fill("learn", values(BRIEF))
+
+
+def test_what_is_put_in_is_not_looked_through_again() -> None:
+    assert PROMPTS.fill("missing", {"name": "${archive}"}).endswith("`space ${archive}`.")
+
+
+def test_every_section_and_value_is_used() -> None:
+    used = set(re.findall(r"\$\{(\w+)\}", PROMPTS.text))
+    assert used >= set(VALUES)
+    assert set(PROMPTS.sections) - set(SECTIONS) <= used
+
+
+# ------------------------------------------------------------------------------------ lapt prompt
+
+
+def test_lapt_prompt_prints_what_would_be_sent_and_its_size() -> None:
+    said = lapt("prompt", "--space", "digits", "--source", "digits:jigsaw")
+    assert said.stdout.startswith("You are an expert")
+    assert "1. [" in said.stdout
+    assert re.search(r"about [\d,]+ tokens, [\d,]+ characters", said.stderr)
+    found = answer("prompt", "--space", "digits", "--source", "digits:jigsaw")
+    assert [message["role"] for message in found["messages"]] == ["system", "user"]
+    assert found["tokens_are"] == "estimated"
+
+
+def test_lapt_prompt_prints_template_values_and_grammar() -> None:
+    assert lapt("prompt", "--template").stdout.strip() == PROMPTS.text.strip()
+    assert set(answer("prompt", "--values")["values"]) == set(VALUES)
+    assert "start: file" in lapt("prompt", "--space", "nas201", "--grammar").stdout
+
+
+def test_lapt_prompt_shows_how_a_run_would_go_on(tmp_path: Path) -> None:
+    lapt("run", "--budget", "8", "--iterations", "2", "--out", tmp_path / "run")
+    said = lapt("prompt", "--run", tmp_path / "run", "--step", "explore")
+    assert "The search has paid for 8 evaluations" in said.stdout
+    (tmp_path / "run" / "run.json").write_text("{")
+    assert (
+        "this is not what a run records"
+        in lapt("prompt", "--run", tmp_path / "run", "--step", "update").stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "give --space and --source, or --run"),
+        (("--space", "nas201"), "there is nothing to learn from"),
+        (("--run", "nowhere", "--step", "update"), "cannot be read"),
+        (("--run", "nowhere"), "a run has learned already"),
+        (("--template", "--prompts", "nowhere.md"), "the prompts cannot be read"),
+    ],
+)
+def test_lapt_prompt_says_what_it_lacks(options: tuple[str, ...], said: str) -> None:
+    found = lapt("prompt", *options)
+    assert found.returncode == 2
+    assert said in found.stderr

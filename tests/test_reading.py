@@ -1,0 +1,88 @@
+"""A principle file is found in whatever a model wrote around it, in bounded time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trees import examples
+
+from lapt_rules.authors.reading import principle_file
+from lapt_rules.language.parser import parse, parse_tolerant
+
+FILE = 'space nas201\n\nprinciple p\n  "why"\n  require layer0 is conv\n'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        FILE,
+        f"```\n{FILE}```",
+        f"Here is the file:\n\n```lapt\n{FILE}```\nI hope that helps!",
+        f"~~~\n{FILE}~~~",
+        f"1. First:\n   ```lapt\n{FILE}   ```",
+        f"```lapt\n{FILE}",
+        f"Sure.\n\n{FILE}\nThis keeps what matters.\nIt is short.",
+        f"```python\nprint('no')\n```\nand\n```lapt\n{FILE}```",
+        f"```lapt\nspace nas201\nprinciple old require connected\n```\nBetter:\n```lapt\n{FILE}```",
+        f"<think>principle q forbid connected</think>{FILE}",
+        f"<think>space nas201 principle q\n```lapt\nspace nas201\n```</think>\n```\n{FILE}```",
+        FILE.replace("\n", "\r\n"),
+        FILE.replace('"', "\u201c", 1).replace('"', "\u201d", 1),
+        FILE.replace("space nas201\n\n", ""),
+    ],
+)
+def test_the_file_is_found(answer: str) -> None:
+    found = principle_file(answer, "nas201")
+    assert found is not None
+    assert parse(found) == parse(FILE)
+
+
+def test_comments_above_the_file_stay() -> None:
+    assert principle_file(f"```\n# mine\n{FILE}```", "nas201") == f"# mine\n{FILE}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "keep",
+        "I'm sorry, but I can't help with that.",
+        "The space of cells has principles.",
+        "```",
+    ],
+)
+def test_where_there_is_none_nothing_is_found(answer: str) -> None:
+    assert principle_file(answer, "nas201") is None
+
+
+def test_a_broken_file_is_left_for_the_gate_to_tell() -> None:
+    found = principle_file("principle p\n  require layer0 is is conv", "nas201")
+    assert found is not None
+    assert parse_tolerant(found)[1]
+
+
+@examples(200)
+@given(
+    st.text(
+        st.sampled_from("`~<>think/pace nas201\nprinciple require \"'#{}\r\t\u2028"), max_size=400
+    )
+)
+def test_any_text_is_read(answer: str) -> None:
+    principle_file(answer, "nas201")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```\n" * 20_000,
+        "<think>" * 20_000,
+        "`" * 200_000,
+        "principle p require connected\n" * 8_000,
+        "space nas201\n" + "x" * 200_000,
+        " " * 200_000 + "principle",
+        "\n" * 200_000,
+    ],
+)
+def test_hostile_text_is_read_as_well(answer: str) -> None:
+    principle_file(answer, "nas201")
