@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from conftest import lapt
 from tiny_model import SPECIAL, WITHOUT_SYSTEM, save_tiny_model
-
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("llguidance")
 
 from lapt_rules.authors import decoding
 from lapt_rules.authors.backend import AuthorError, Backend, Message, Request
@@ -28,6 +25,8 @@ from lapt_rules.cli.main import cli
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
 from lapt_rules.space import load_space
+
+torch.set_num_threads(1)  # networks are small and tests run side by side
 
 SPACES = ("nas201", "trans101", "darts")
 ASKED = (Message("system", "You write principles."), Message("user", "Write one, please."))
@@ -250,6 +249,13 @@ def check(local: Local, space: str, seeds: range, most: int = 3000) -> None:
 @pytest.mark.parametrize("space", SPACES)
 def test_every_file_written_under_the_grammar_parses_and_binds(words: Local, space: str) -> None:
     check(words, space, range(10))
+
+
+@pytest.mark.parametrize("spare", [-3, 0, 500])
+def test_there_may_be_more_or_fewer_logits_than_tokens(tmp_path: Path, spare: int) -> None:
+    local = open_local(str(save_tiny_model(tmp_path, layers=1, spare=spare)))
+    check(local, "nas201", range(3))
+    assert local.reply(ask(most=50)).usage.written == 50
 
 
 @pytest.mark.slow

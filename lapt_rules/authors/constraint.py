@@ -17,8 +17,8 @@ _FIX = "use an author that writes without a grammar, or report this grammar"
 class Grammars:
     """The grammars that one tokenizer's tokens are held to, each compiled once.
 
-    `width` is the number of logits, which may exceed the vocabulary; `ends` are the tokens that
-    end a text.
+    `width` is the number of logits, more or fewer than there are tokens; `ends` are the tokens
+    that end a text.
     """
 
     def __init__(self, tokenizer: Any, width: int, ends: Sequence[int]) -> None:
@@ -26,7 +26,8 @@ class Grammars:
         from llguidance.hf import from_tokenizer
 
         with guarded():
-            self._tokens = from_tokenizer(tokenizer, n_vocab=width, eos_token=list(ends))
+            most = max(width, len(tokenizer))  # a token without a logit is known, never allowed
+            self._tokens = from_tokenizer(tokenizer, n_vocab=most, eos_token=list(ends))
             self._bytes = LLTokenizer(TokenizerWrapper(_Bytes()))
         self._width = width
         self._compiled: dict[str, Constraint] = {}
@@ -57,7 +58,7 @@ class Constraint:
         self._matcher = llguidance.LLMatcher(tokens, written, log_level=0)
         self._reader = llguidance.LLMatcher(by_bytes, written, log_level=0)
         self._check()
-        self._mask = np.zeros((width + 31) // 32, dtype=np.int32)
+        self._mask = np.zeros((tokens.vocab_size + 31) // 32, dtype=np.int32)
         self._bits = self._mask.view(np.uint8)
         self._where = self._mask.ctypes.data  # asked for once: it costs as much as a mask
         self._width = width

@@ -50,13 +50,13 @@ class Local:
 
     def __init__(self, name: str, model: Any, tokenizer: Any, force: bool = True) -> None:
         self.name = name
-        self.constrains = bool(tokenizer.is_fast) and _has_llguidance()
         self._tokenizer = tokenizer
         self._decoder = Decoder(model)
         self._force = force
         self._known = len(tokenizer)  # logits beyond these stand for nothing
-        self._width = int(model.get_output_embeddings().weight.shape[0])
+        self._width = int(model.config.get_text_config().vocab_size)
         self._ends = _ends(model, tokenizer)
+        self.constrains = bool(tokenizer.is_fast and self._ends) and _has_llguidance()
         self._grammars: Grammars | None = None
 
     @property
@@ -100,11 +100,18 @@ class Local:
         """The text, token by token, until its end or the most tokens."""
         sampler = Sampler(request.seed, request.temperature)
         tokens = constraint.forced() if constraint and self._force else []
-        text.add(tokens[: request.most_tokens])
-        if len(text.tokens) >= request.most_tokens:
-            return "length"
-        logits = self._decoder.start([*prompt, *tokens])
+        logits = None
         while True:
+            room = request.most_tokens - len(text.tokens)
+            text.add(tokens[:room])
+            if constraint and constraint.is_over and len(tokens) <= room:
+                return "stop"
+            if len(tokens) >= room:
+                return "length"
+            if logits is None:
+                logits = self._decoder.start([*prompt, *tokens])
+            else:
+                logits = self._decoder.feed(tokens)
             if constraint:  # a mask is made while an accelerator is still at its logits
                 allowed = constraint.allowed()
                 token = int(allowed[sampler.pick(_on_cpu(logits)[allowed])])
@@ -117,12 +124,6 @@ class Local:
                 constraint.take(token)
                 if self._force:
                     tokens += constraint.forced()
-            text.add(tokens[: request.most_tokens - len(text.tokens)])
-            if constraint and constraint.is_over:
-                return "stop"
-            if len(text.tokens) >= request.most_tokens:
-                return "length"
-            logits = self._decoder.feed(tokens)
 
     def _constraint(self, grammar: str) -> Constraint | None:
         if not self.constrains:

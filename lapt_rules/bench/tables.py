@@ -166,7 +166,7 @@ def decoding_tables(report: Decoding) -> list[Table]:
     )
     title = (
         f"A token written by {report.model}: {report.parameters:,} parameters, "
-        f"{report.vocabulary:,} tokens, {report.threads} threads, median of {cost.rounds} rounds; "
+        f"{report.vocabulary:,} tokens, threads {report.threads}, median of {cost.rounds} rounds; "
         f"once for a grammar {duration(cost.compiling)}"
     )
     files = tuple(
