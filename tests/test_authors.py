@@ -1,0 +1,181 @@
+"""Authors from the command line, end to end: a model here, one behind a server, a record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import lapt
+from tiny_model import save_tiny_model
+
+from lapt_rules.authors.dialogue import LanguageModel
+from lapt_rules.authors.miner import Miner
+from lapt_rules.authors.naming import author_of, backend_named
+from lapt_rules.errors import LaptError
+from lapt_rules.gate import admit
+from lapt_rules.space import load_space
+
+SHORT = ("--reply-tokens", "96", "--repairs", "1", "--revisions", "1", "--if-refused", "keep")
+LEARN = ("learn", "--space", "digits", "--source", "digits:jigsaw", *SHORT)
+RUN = ("run", "--budget", "12", "--iterations", "2", *SHORT)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"), hidden=64, layers=2)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+# ------------------------------------------------------------------------------ on this machine
+
+
+def test_a_local_model_learns_and_its_dialogue_is_on_record(tmp_path: Path, model: Path) -> None:
+    said = lapt(
+        *LEARN, "--author", f"hf:{model}", "--out", tmp_path / "run", "-o", tmp_path / "p.lapt"
+    )
+    assert said.returncode == 0, said.stderr
+    text = (tmp_path / "p.lapt").read_text()
+    assert admit(text, "", load_space("digits")).admitted
+    assert (tmp_path / "run" / "principles" / "1-learn.lapt").read_text() == text
+    assert (tmp_path / "run" / "dialogue" / "grammar-1.lark").exists()
+
+
+def test_a_run_with_a_local_model_replays_to_the_same_bytes_elsewhere(
+    tmp_path: Path, model: Path
+) -> None:
+    first = lapt(*RUN, "--author", f"hf:{model}", "--out", "one", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    other = tmp_path / "other machine"
+    other.mkdir()
+    shutil.move(tmp_path / "one", other / "record")
+    again = lapt(*RUN, "--author", "replay:record", "--out", "again", cwd=other)
+    assert again.returncode == 0, again.stderr
+    assert files(other / "record") == files(other / "again")
+    assert "dialogue/exchanges.jsonl" in files(other / "again")
+
+
+def test_a_replay_of_another_run_says_what_differs(tmp_path: Path, model: Path) -> None:
+    lapt(*LEARN, "--author", f"hf:{model}", "--out", tmp_path / "one")
+    author = f"replay:{tmp_path / 'one'}"
+    said = lapt(*LEARN, "--archive-size", "20", "--author", author, "--out", tmp_path / "two")
+    assert said.returncode == 2
+    assert "exchange 1 is not the recorded one: 002-user.md differs at line" in said.stderr
+    assert "the run so far is in" in said.stderr
+
+
+def test_where_it_is_refused_the_run_stops_with_everything_on_record(
+    tmp_path: Path, model: Path
+) -> None:
+    refused = ("--reply-tokens", "16", "--repairs", "0", "--if-refused", "stop")
+    said = lapt(*LEARN, *refused, "--author", f"hf:{model}", "--out", tmp_path / "run")
+    if said.returncode:
+        assert "learn: after 0 repairs the file is still refused" in said.stderr
+    assert len((tmp_path / "run" / "dialogue" / "exchanges.jsonl").read_text().splitlines()) > 1
+
+
+@pytest.mark.parametrize(
+    ("author", "said"),
+    [
+        ("minerr", "did you mean `miner`?"),
+        ("gpt", "use one of miner, hf:PATH_OR_ID, api:MODEL, replay:FOLDER"),
+        ("hf:", "there is no author `hf:`"),
+        ("hf:./nowhere", "hf download ORG/NAME --local-dir ./nowhere"),
+        ("replay:nowhere", "name a run folder with a dialogue/ in it"),
+        ("api:toy", "set LAPT_API_KEY"),
+    ],
+)
+def test_an_author_that_cannot_be_is_told_with_a_way_out(
+    author: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LAPT_API_KEY", "OPENAI_API_KEY", "LAPT_API_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    found = lapt(*LEARN, "--author", author, "--out", tmp_path / "run")
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("prices", ["1", "a,b", "-1,2", "nan,1", "1,2,3"])
+def test_prices_are_two_numbers(prices: str) -> None:
+    found = lapt(*LEARN, "--prices", prices)
+    assert found.returncode == 2
+    assert "prices" in found.stderr
+
+
+def test_authors_are_had_from_python_too(model: Path) -> None:
+    assert isinstance(author_of(backend_named("miner")), Miner)
+    author = author_of(backend_named(f"hf:{model}"))
+    assert isinstance(author, LanguageModel)
+    assert author.name == f"hf:{model}"
+    with pytest.raises(LaptError):
+        backend_named("nobody")
+
+
+# ----------------------------------------------------------------------------- behind a server
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`transformers serve` on loopback."""
+    pytest.importorskip("fastapi", reason="needs transformers[serving]")
+    pytest.importorskip("uvicorn", reason="needs transformers[serving]")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = Path(sys.executable).with_name("transformers")
+    log = tmp_path_factory.mktemp("server") / "log"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    options = ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    with log.open("wb") as told:
+        process = subprocess.Popen(
+            [command, "serve", *options], stdout=told, stderr=told, env=environment
+        )
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_the_same_model_behind_transformers_serve(tmp_path: Path, model: Path, server: str) -> None:
+    options = ("--author", f"api:{model}", "--base-url", server, "--out", tmp_path / "run")
+    said = lapt(*LEARN, *options, "-o", tmp_path / "p.lapt")
+    assert said.returncode == 0, said.stderr
+    assert admit((tmp_path / "p.lapt").read_text(), "", load_space("digits")).admitted
+    exchanges = (tmp_path / "run" / "dialogue" / "exchanges.jsonl").read_text()
+    assert '"read":' in exchanges
+    replayed = lapt(*LEARN, "--author", f"replay:{tmp_path / 'run'}", "--out", tmp_path / "again")
+    assert replayed.returncode == 0, replayed.stderr
+    assert files(tmp_path / "run") == files(tmp_path / "again")
+    assert all(server.encode() not in data for data in files(tmp_path / "run").values())
+
+
+@pytest.mark.slow
+def test_a_budget_holds_with_a_real_server(tmp_path: Path, model: Path, server: str) -> None:
+    options = ("--author", f"api:{model}", "--base-url", server, "--token-budget", "1000")
+    said = lapt(*LEARN, *options, "--out", tmp_path / "run")
+    assert said.returncode == 2
+    assert "budget of 1,000 tokens" in said.stderr
