@@ -42,7 +42,7 @@ def backend_named(name: str, setting: BackendSetting | None = None) -> Backend |
     if name == "miner":
         return None
     if kind == "hf" and rest:
-        from lapt_rules.authors.local import open_local
+        from lapt_rules.authors.local.model import open_local
 
         return open_local(rest, device=setting.device, dtype=setting.dtype)
     if kind == "api" and rest:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from statistics import mean, median
 from typing import Any
 
-from lapt_rules.authors import checkpoint
 from lapt_rules.authors.backend import AuthorError, Message, Request
 from lapt_rules.authors.emission import emission_grammar
-from lapt_rules.authors.local import Local
+from lapt_rules.authors.local import checkpoint
+from lapt_rules.authors.local.model import Local
 from lapt_rules.errors import PrincipleError
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind

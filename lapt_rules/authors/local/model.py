@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lapt_rules.authors import checkpoint
 from lapt_rules.authors.backend import (
     MOST_CHARACTERS,
     AuthorError,
@@ -23,8 +22,9 @@ from lapt_rules.authors.backend import (
     Told,
     Usage,
 )
-from lapt_rules.authors.constraint import Constraint, Grammars, guarded
-from lapt_rules.authors.decoding import Decoder, Sampler
+from lapt_rules.authors.local import checkpoint
+from lapt_rules.authors.local.constraint import Constraint, Grammars, guarded
+from lapt_rules.authors.local.decoding import Decoder, Sampler
 
 UNFINISHED = "\ufffd"
 """What a tokenizer writes for bytes that are no whole character yet."""

@@ -1,0 +1,1 @@
+"""A language model on this machine: `lapt_rules.authors.local.model.Local`."""
