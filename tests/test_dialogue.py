@@ -90,7 +90,7 @@ def test_a_mistake_is_answered_with_the_line_the_caret_and_the_fix() -> None:
     assert "  require layer0 is convv\n" in told
     assert "^^^^^" in told
     assert "did you mean `conv`?" in told
-    assert "1 repairs" in text
+    assert "; 1 repair, 0 revisions." in text
 
 
 def test_a_conflict_is_answered_with_the_smallest_one_and_its_repair() -> None:
@@ -125,7 +125,7 @@ def test_its_own_tests_must_hold() -> None:
 
 def test_after_the_last_repair_it_stops_with_what_is_wrong() -> None:
     with pytest.raises(AuthorError, match=r"(?s)after 2 repairs the file is still refused.*convv"):
-        learn(UNKNOWN, manner=Manner(repairs=2))
+        learn(UNKNOWN, manner=Manner(repairs=2, keep_passing=False))
 
 
 def test_or_it_goes_on_with_the_principles_that_pass() -> None:
@@ -134,6 +134,7 @@ def test_or_it_goes_on_with_the_principles_that_pass() -> None:
     assert hard(learn(f"{GOOD}\nprinciple q require layer9 is conv", manner=manner)[0]) == [
         "convolve_first"
     ]
+    assert "refused file what passes: 1 of 2" in learn(CONFLICT, manner=manner)[0]
     assert hard(learn("no file", manner=manner)[0]) == []
     assert hard(learn(LITTLE, manner=manner)[0]) == []
 
@@ -160,8 +161,8 @@ def test_the_archive_members_that_are_lost_are_listed() -> None:
 def test_it_may_revise_and_a_revision_that_fails_changes_nothing() -> None:
     better = GOOD.replace("layer0 is conv", "count(conv) >= 4")
     assert "count(conv) >= 4" in learn(IN_FENCE, better)[0]
-    assert "1 revisions" in learn(IN_FENCE, better, "keep")[0]
-    assert "2 revisions" in learn(IN_FENCE, better)[0]
+    assert "0 repairs, 1 revision." in learn(IN_FENCE, better, "keep")[0]
+    assert "2 revisions." in learn(IN_FENCE, better)[0]
     assert "layer0 is conv" in learn(IN_FENCE, UNKNOWN)[0]
 
 
@@ -261,7 +262,9 @@ def test_calls_are_bounded() -> None:
         return call("count", file=GOOD)
 
     with pytest.raises(AuthorError, match="no principle file"):
-        LanguageModel(Scripted(forever, calls_tools=True), manner=Manner(calls=3)).learn(BRIEF)
+        LanguageModel(
+            Scripted(forever, calls_tools=True), manner=Manner(calls=3, keep_passing=False)
+        ).learn(BRIEF)
 
 
 def test_a_small_window_gets_a_shorter_prompt_and_a_shorter_memory() -> None:

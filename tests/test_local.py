@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from conftest import lapt
 from tiny_model import SPECIAL, WITHOUT_SYSTEM, save_tiny_model
 
-from lapt_rules.authors import decoding
 from lapt_rules.authors.backend import AuthorError, Backend, Message, Request
 from lapt_rules.authors.emission import KEEP, emission_grammar
+from lapt_rules.authors.local import decoding
 from lapt_rules.authors.local.model import Local, open_local
 from lapt_rules.cli.main import cli
 from lapt_rules.language.parser import parse

@@ -35,6 +35,7 @@ from lapt_rules.authors.prompt import (
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
 from lapt_rules.gate import Report, examine
+from lapt_rules.language.parser import parse_tolerant
 
 _MOST_TOLD = 10
 """How many diagnostics a model is shown at once."""
@@ -47,14 +48,14 @@ class Manner:
     """How a dialogue is led.
 
     `repairs` is how often a refused file is answered, `revisions` how often one that passed.
-    After the last repair the run stops, or goes on with the principles that pass (`keep_passing`).
+    After the last repair the run goes on with the principles that pass, or stops (`keep_passing`).
     `support` is the share of the archive that learned principles must keep. `reply_tokens` bounds
     each reply, `calls` the tool calls of one revision.
     """
 
     repairs: int = 3
     revisions: int = 2
-    keep_passing: bool = False
+    keep_passing: bool = True
     support: float = 0.6
     reply_tokens: int = 4_096
     calls: int = 8
@@ -127,7 +128,7 @@ class LanguageModel:
     def _revision(self, step: Step, brief: Brief) -> str:
         talk = _Talk(self, brief, [*self.messages(step, brief)])
         talk.reply()
-        report, repairs = self._repaired(step, brief, talk)
+        report, note = self._repaired(step, brief, talk)
         revised: Report | None = report
         revisions = 0
         while revised is not None and revisions < self.manner.revisions:
@@ -135,11 +136,11 @@ class LanguageModel:
             if revised is not None:
                 report, revisions = revised, revisions + 1
         file, dropped = measured(step, brief, report)
-        note = f"# {step}: by {self.name}; {repairs} repairs, {revisions} revisions."
+        note = f"# {step}: by {self.name}; {note}, {_plural(revisions, 'revision')}."
         return with_leanings(file, brief, leanings(brief), note, *_comments(dropped))
 
-    def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, int]:
-        """The gate's report on the first file that it admits, and how many repairs it took.
+    def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, str]:
+        """The gate's report on the first file that it admits, and how it came to that.
 
         Raises AuthorError with what is wrong in the last one, unless what passes is to be kept.
         """
@@ -155,13 +156,13 @@ class LanguageModel:
             report = self._examined(step, brief, text)
             wrong = _wrong(report)
             if not wrong:
-                return report, repair
+                return report, _plural(repair, "repair")
             problem = talk.prompt("refused", diagnostics=wrong, effects=effects(report, brief))
+        repairs = _plural(self.manner.repairs, "repair")
         if self.manner.keep_passing:
-            return passing(text, brief, self._support(step)), self.manner.repairs
-        message = (
-            f"{step}: after {self.manner.repairs} repairs the file is still refused:\n\n{wrong}"
-        )
+            report = passing(text, brief, self._support(step))
+            return report, f"{repairs}, of a refused file what passes: {_left(text, report)}"
+        message = f"{step}: after {repairs} the file is still refused:\n\n{wrong}"
         raise AuthorError(message, "allow more repairs, or go on with the principles that pass")
 
     def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> Report | None:
@@ -193,6 +194,17 @@ class LanguageModel:
     def _support(self, step: Step) -> float:
         """Adapted principles may leave the source's archive behind."""
         return self.manner.support if step == "learn" else 0.0
+
+
+def _left(text: str, report: Report) -> str:
+    """How many of the principles of a text are left in what passes."""
+    file, _ = parse_tolerant(text)
+    written = len(file.principles) if file else 0
+    return f"{len(report.principles.principles) if report.principles else 0} of {written}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _comments(claims: Sequence[str]) -> list[str]:
