@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from lapt_rules.audit.diff import difference
     from lapt_rules.audit.explain import Explanation, explain
     from lapt_rules.authors.author import Author, Brief
+    from lapt_rules.authors.dialogue import LanguageModel
     from lapt_rules.authors.fixed import FixedPrinciples
     from lapt_rules.authors.miner import Miner
+    from lapt_rules.authors.naming import author_of, backend_named
     from lapt_rules.errors import LaptError
     from lapt_rules.evaluate.evaluator import Archive, Evaluator
     from lapt_rules.evaluate.inherited import SupernetEvaluator, supernet_archive
@@ -59,6 +61,7 @@ _HOME = {
     "Explanation": "audit.explain",
     "FixedPrinciples": "authors.fixed",
     "GeneticSearch": "search",
+    "LanguageModel": "authors.dialogue",
     "LaptError": "errors",
     "Miner": "authors.miner",
     "RandomSearch": "search",
@@ -72,6 +75,8 @@ _HOME = {
     "SupernetEvaluator": "evaluate.inherited",
     "TargetTable": "evaluate.table",
     "Trial": "search",
+    "author_of": "authors.naming",
+    "backend_named": "authors.naming",
     "bind": "logic.binding",
     "build": "evaluate.model",
     "derive_costs": "evaluate.model",

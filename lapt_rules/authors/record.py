@@ -7,7 +7,7 @@ A folder `dialogue/` holds, beside one another:
     001-system.md, 002-user.md, 003-assistant.md, ...   what was said, each text once, in order
     grammar-1.lark     a grammar that replies were decoded under
 
-No file holds a time, a key, an address or a path: the same dialogue writes the same bytes. A
+No file holds a time, a key or the address of a server: the same dialogue writes the same bytes. A
 replay looks a request up by the SHA-256 of all that is in it, and writes the same record again.
 """
 
