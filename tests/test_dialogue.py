@@ -149,7 +149,7 @@ def test_a_file_that_passes_is_answered_with_what_it_does() -> None:
     assert "18 of 20 in the archive" in told
     assert "without it the file would keep" in told
     assert re.search(r"Of the architectures shown it loses:\n\d+\. \[", told)
-    assert "try first (with their scores):\n1. [nor_conv_3x3, nor_conv_3x3," in told
+    assert "best found that your rules keep:\n1. [nor_conv_3x3, nor_conv_3x3," in told
 
 
 def test_the_archive_members_that_are_lost_are_listed() -> None:

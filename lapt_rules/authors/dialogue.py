@@ -15,7 +15,7 @@ What the model says has no power but this: it can write principles in the langua
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lapt_rules.analysis import refine
 from lapt_rules.authors.author import Brief
@@ -41,6 +41,8 @@ _MOST_TOLD = 10
 """How many diagnostics a model is shown at once."""
 
 _SMALLEST_REPLY = 512
+_CHARACTERS_A_TOKEN = 16
+"""What a server sends beyond so many for each token asked for is not read on."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,7 @@ class _Talk:
                 author.manner.temperature,
             )
             reply = author.backend.reply(request, author.told)
+            reply = replace(reply, text=reply.text[: _CHARACTERS_A_TOKEN * author.reply_tokens])
             calls = reply.calls if self._calls < author.manner.calls else ()
             self._messages.append(Message("assistant", reply.text, calls))
             if not calls:

@@ -52,6 +52,8 @@ _OPTIONS = [
     click.option("--if-refused", type=click.Choice(["keep", "stop"]), default="keep",
                  show_default=True,
                  help="After the last repair: keep the principles that pass, or stop."),
+    click.option("--support", type=click.FloatRange(0, 1), default=0.6, show_default=True,
+                 metavar="SHARE", help="The share of the archive that it must keep as it learns."),
     click.option("--reply-tokens", type=_ATLEAST1, default=4_096, show_default=True, metavar="N",
                  help="Most tokens of one reply."),
     click.option("--temperature", type=click.FloatRange(0, 5), default=0.7, show_default=True),
@@ -82,6 +84,7 @@ class AuthorWanted:
     repairs: int
     revisions: int
     if_refused: str
+    support: float
     reply_tokens: int
     temperature: float
     device: str
@@ -116,6 +119,7 @@ class AuthorWanted:
             repairs=self.repairs,
             revisions=self.revisions,
             keep_passing=self.if_refused == "keep",
+            support=self.support,
             reply_tokens=self.reply_tokens,
             temperature=self.temperature,
         )
