@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import Message, Reply, Request, Told
+from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.table import Table
+from lapt_rules.logic.binding import bind
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import whole
@@ -66,12 +69,15 @@ def source_brief(space_name: str = "nas201", size: int = 20) -> Brief:
     return Brief(space, convolutions(space).archive(size), top=3, population=4)
 
 
+def brief_of(name: str) -> Brief:
+    """An archive drawn from any space."""
+    space = load_space(name)
+    members = tuple(Rated(one, 1.0) for one in whole(space).sample(5, seed=0))
+    return Brief(space, Archive(space, members, "drawn"), 3, 4)
+
+
 def searched_brief(brief: Brief, text: str, number: int = 12) -> Brief:
     """The same after some evaluations of a target, with principles in force."""
-    from dataclasses import replace
-
-    from lapt_rules.logic.binding import bind
-
     target = convolutions(brief.space, last_weight=5.0)
     drawn = whole(brief.space).sample(number, seed=3)
     trials = tuple(Trial(one, target.values[one.values], 1) for one in drawn)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import answer, lapt
-from scripted import Scripted, convolutions, searched_brief, source_brief
+from scripted import Scripted, brief_of, convolutions, searched_brief, source_brief
 
 from lapt_rules import content
 from lapt_rules.authors.backend import AuthorError
@@ -68,7 +68,7 @@ def test_of_those_that_compute_the_same_the_first_is_named() -> None:
 @pytest.mark.parametrize("name", SPACES)
 def test_the_worked_examples_bind_to_every_space(name: str) -> None:
     space = load_space(name)
-    brief = BRIEF if name == "nas201" else _brief(name)
+    brief = BRIEF if name == "nas201" else brief_of(name)
     text = PROMPTS.fill("language", values(brief))
     examples = re.findall(r"```\n(.*?)```", text, re.DOTALL)
     assert len(examples) == 2
@@ -76,18 +76,8 @@ def test_the_worked_examples_bind_to_every_space(name: str) -> None:
         assert admit(example, "", space).admitted
 
 
-def _brief(name: str):  # type: ignore[no-untyped-def]
-    from lapt_rules.authors.author import Brief
-    from lapt_rules.evaluate.evaluator import Archive, Rated
-    from lapt_rules.subspace import whole
-
-    space = load_space(name)
-    members = tuple(Rated(one, 1.0) for one in whole(space).sample(5, seed=0))
-    return Brief(space, Archive(space, members, "drawn"), 3, 4)
-
-
 def test_where_layers_choose_what_they_read_a_prompt_says_so() -> None:
-    text = PROMPTS.fill("learn", values(_brief("darts")))
+    text = PROMPTS.fill("learn", values(brief_of("darts")))
     assert "sep_conv_3x3 from input0" in text or " from input1" in text
     assert "L from N" in text
     assert "L from N" not in prompt()

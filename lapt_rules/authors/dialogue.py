@@ -34,11 +34,16 @@ from lapt_rules.authors.prompt import (
 )
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
+from lapt_rules.errors import LimitError
 from lapt_rules.gate import Report, examine
 from lapt_rules.language.parser import parse_tolerant
+from lapt_rules.subspace import Subspace
 
 _MOST_TOLD = 10
 """How many diagnostics a model is shown at once."""
+
+_ORDERED = 128
+"""So many of the best must be found exactly: a search begins with them."""
 
 _SMALLEST_REPLY = 512
 _CHARACTERS_A_TOKEN = 16
@@ -156,13 +161,15 @@ class LanguageModel:
                 continue
             text = found
             report = self._examined(step, brief, text)
-            wrong = _wrong(report)
+            wrong = self._wrong(step, brief, report)
             if not wrong:
                 return report, _plural(repair, "repair")
             problem = talk.prompt("refused", diagnostics=wrong, effects=effects(report, brief))
         repairs = _plural(self.manner.repairs, "repair")
         if self.manner.keep_passing:
-            report = passing(text, brief, self._support(step))
+            report = passing(
+                text, brief, self._support(step), lambda r: not self._too_open(step, brief, r)
+            )
             return report, f"{repairs}, of a refused file what passes: {_left(text, report)}"
         message = f"{step}: after {repairs} the file is still refused:\n\n{wrong}"
         raise AuthorError(message, "allow more repairs, or go on with the principles that pass")
@@ -171,8 +178,7 @@ class LanguageModel:
         """What its author prefers, told what the one that passed does; None to keep that one."""
         assert report.subspace is not None
         count = report.subspace.count()
-        file, dropped = measured(step, brief, report)
-        in_force = refine(brief.space, with_leanings(file, brief, leanings(brief)))
+        dropped = measured(step, brief, report)[1]
         told = talk.prompt(
             "passed",
             count=f"{count:,}",
@@ -181,17 +187,38 @@ class LanguageModel:
             effects=effects(report, brief),
             lost=lost(report.subspace, brief),
             dropped="\n".join(f"- {claim}" for claim in dropped) or "- none",
-            first_tried=first_tried(in_force, brief),
+            first_tried=first_tried(self._in_force(step, brief, report), brief),
         )
         text = principle_file(talk.write(told, or_keep=True), brief.space.name)
         if text is None:
             return None
         revised = self._examined(step, brief, text)
-        return None if _wrong(revised) else revised
+        return None if self._wrong(step, brief, revised) else revised
 
     def _examined(self, step: Step, brief: Brief, text: str) -> Report:
         least = self._support(step)
         return examine(text, "principles", brief.space, brief.archive, least, brief.population)
+
+    def _wrong(self, step: Step, brief: Brief, report: Report) -> str:
+        """What its author is to correct; nothing where a search can go on from these principles."""
+        failed = failed_tests(report) if report.admitted else []
+        if report.admitted and not failed:
+            return self._too_open(step, brief, report)
+        found = [str(diagnostic) for diagnostic in report.errors or report.diagnostics]
+        return "\n\n".join([*found[:_MOST_TOLD], *failed[:_MOST_TOLD]])
+
+    def _too_open(self, step: Step, brief: Brief, report: Report) -> str:
+        """Why what is kept cannot be ordered by its preferences; nothing where it can."""
+        try:
+            self._in_force(step, brief, report).best(_ORDERED + 2 * len(brief.trials), seed=0)
+        except LimitError as limit:
+            return f"error: {limit}"
+        return ""
+
+    def _in_force(self, step: Step, brief: Brief, report: Report) -> Subspace:
+        """The subspace that would be searched: measured, and with leanings."""
+        file, _ = measured(step, brief, report)
+        return refine(brief.space, with_leanings(file, brief, leanings(brief)))
 
     def _support(self, step: Step) -> float:
         """Adapted principles may leave the source's archive behind."""
@@ -271,12 +298,3 @@ class _Talk:
             if tokens is None or tokens + self._author.reply_tokens <= backend.window:
                 return
             del self._messages[2:4]
-
-
-def _wrong(report: Report) -> str:
-    """What a report tells its author to correct; nothing where the file is admitted as it is."""
-    failed = failed_tests(report) if report.admitted else []
-    if report.admitted and not failed:
-        return ""
-    found = [str(diagnostic) for diagnostic in report.errors or report.diagnostics]
-    return "\n\n".join([*found[:_MOST_TOLD], *failed[:_MOST_TOLD]])

@@ -180,11 +180,16 @@ class Evidence:
 
         Raises LimitError where the formula cannot be counted in the space.
         """
-        kept = int(self._arrays.holds(keeps).sum())
         if self._among is not None:
-            return Support(kept, self.size, float(self._among.holds(keeps).mean()))
-        of_space = _count(self.space, keeps) if count is None else count
-        return Support(kept, self.size, of_space / whole(self.space).count())
+            share = float(self._among.holds(keeps).mean())
+        else:
+            of_space = _count(self.space, keeps) if count is None else count
+            share = of_space / whole(self.space).count()
+        return Support(self.kept(keeps), self.size, share)
+
+    def kept(self, keeps: Formula) -> int:
+        """How many of the architectures a formula keeps."""
+        return int(self._arrays.holds(keeps).sum())
 
     def leaning(self, preference: Preference) -> Leaning | None:
         """The weight that the evidence gives to a preference; None where it cannot tell."""

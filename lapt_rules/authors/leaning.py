@@ -27,6 +27,9 @@ from lapt_rules.subspace import whole
 Weights = dict[tuple[int, int], float]
 """A weight for each variable of a space and each of its values that some architecture has."""
 
+_PRIOR = 2.0
+"""Evaluations without any leaning that each choice is credited with: a few trials tell little."""
+
 _OF_ARCHIVE = "ln(share in the archive / share in the space)"
 _OF_SEARCH = f"{_OF_ARCHIVE} + ln(share of the best found / share of all evaluated)"
 
@@ -49,9 +52,9 @@ def leanings(brief: Brief) -> Weights:
         among = Counter(a.values[variable] for a in found)
         against = Counter(a.values[variable] for a in tried)
         for value, number in against.items():
-            share = number / len(tried)
-            odds = (among[value] + share) / (len(found) + 1) / share
-            weights[variable, value] += math.log(odds)
+            expected = number * len(found) / len(tried)
+            prior = _PRIOR * len(found) / len(tried)
+            weights[variable, value] += math.log((among[value] + prior) / (expected + prior))
     return weights
 
 

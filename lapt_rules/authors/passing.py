@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from lapt_rules.authors.author import Brief
@@ -13,21 +13,23 @@ from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind_tolerant
 
 
-def passing(text: str, brief: Brief, support: float) -> Report:
+def passing(text: str, brief: Brief, support: float, can_order: Callable[[Report], bool]) -> Report:
     """The gate's report on what it admits of a file, at the least on one that only names the space.
 
     Statements that do not parse or bind go first. Of what then clashes the smallest repair goes; of
     what keeps too little of the archive, the principle that keeps least of it; of what keeps too
-    little at all, the one with the greatest margin; of what cannot be compiled, the last.
+    little at all, the one with the greatest margin; of what cannot be compiled, the last. Where the
+    preferences are too many to order by, the last principle that has some goes.
     """
     file = _bound(text, brief)
     while True:
         report = examine(print_file(file), "principles", brief.space, brief.archive, support,
                          brief.population)  # fmt: skip
         names = [block.name.text for block in file.principles]
-        if report.admitted or not names:
+        if not names or (report.admitted and can_order(report)):
             return report
-        file = _without(file, _to_drop(report) or names[-1:])
+        dropped = _prefers(file)[-1:] if report.admitted else _to_drop(report)
+        file = _without(file, dropped or names[-1:])
 
 
 def _to_drop(report: Report) -> Collection[str]:
@@ -40,6 +42,13 @@ def _to_drop(report: Report) -> Collection[str]:
     if "too-small" in codes and hard:
         return [max(hard, key=lambda effect: effect.margin).principle]
     return ()
+
+
+def _prefers(file: ast.File) -> list[str]:
+    """The principles that prefer something."""
+    return [
+        p.name.text for p in file.principles if any(isinstance(c, ast.Prefer) for c in p.clauses)
+    ]
 
 
 def _without(file: ast.File, names: Collection[str]) -> ast.File:

@@ -7,6 +7,7 @@ made from a `Brief`, which holds no value of the target that the search has not 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,8 @@ VALUES = {
     "changes": "what it did to the value on the target to change one choice and nothing else",
     "left": "how many evaluations the budget still holds",
     "round": "how many of them the next round of search spends",
-    "weights": "the measured weight of every choice of every layer",
+    "weights": "the measured weight of every choice of every layer, and how often it was tried",
+    "progress": "how the last round of search compares with those before it",
     "shown": "the architectures that rules should keep: the source's, or the best found",
     "left_out": "what the principles leave out, layer by layer",
     "diagnostics": "what is wrong with a file, as a person is told",
@@ -219,7 +221,7 @@ def standing_values(brief: Brief, with_model: bool = True) -> dict[str, str]:
 def effects(report: Report, brief: Brief) -> str:
     """What each principle of a file keeps and rejects, and what archive and search say of it.
 
-    Of a file that keeps nothing, and so has no effects, what each keeps alone.
+    Of a file that keeps nothing, and so has no effects, how much of the archive each keeps.
     """
     lines = []
     evidence = Evidence(brief.space, brief.archive.architectures)
@@ -230,16 +232,15 @@ def effects(report: Report, brief: Brief) -> str:
         if is_leaning(principle.syntax):
             continue
         effect = by_name.get(principle.name)
-        if principle.clauses and (effect or report.conflicts):
-            support = evidence.support(principle.keeps, effect.alone if effect else None)
-            margin = ""
-            if best.size:
-                kept = best.support(principle.keeps, effect.alone if effect else None).kept
-                margin = f"; {kept} of the best {best.size} found"
+        if principle.clauses:
+            told = [f"{evidence.kept(principle.keeps)} of {evidence.size} in the archive"]
             if effect:
-                more = f"{effect.margin:,} more architectures"
-                margin += f"; without it the file would keep {more}"
-            lines.append(f"- `{principle.name}` keeps {support}{margin}")
+                told = [f"{evidence.support(principle.keeps, effect.alone)}"]
+            if best.size:
+                told.append(f"{best.kept(principle.keeps)} of the best {best.size} found")
+            if effect:
+                told.append(f"without it the file would keep {effect.margin:,} more architectures")
+            lines.append(f"- `{principle.name}` keeps {'; '.join(told)}")
         for preference in principle.preferences:
             measured = told_leaning(preference, evidence, found)
             said = f" (measured {measured})" if measured else ""
@@ -272,7 +273,7 @@ def first_tried(subspace: Subspace, brief: Brief) -> str:
     most = min(brief.round or _FIRST_TRIED, _MOST_FIRST)
     taken = {isomorphism_key(trial.architecture) for trial in brief.trials}
     lines: list[tuple[str, float]] = []
-    for one in subspace.best(2 * most + 2 * len(taken), seed=0):
+    for one in subspace.best(2 * most + 2 * len(brief.trials), seed=0):
         key = isomorphism_key(one)
         if key not in taken and len(lines) < most:
             taken.add(key)
@@ -319,6 +320,7 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
         "found": _trials(best),
         "rest": _trials(rest) if rest else "(none)",
         "weights": _weights(brief),
+        "progress": _progress(brief.trials),
         "changes": "\n".join(told) or "(no two of them differ in one choice alone)",
         "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",
     }
@@ -394,13 +396,31 @@ def _facts(evidence: Evidence, in_full: bool) -> str:
     return "\n".join(lines)
 
 
+def _progress(trials: Sequence[Trial]) -> str:
+    """How the last round compares, as Algorithm 2 looks at it."""
+    rounds = {trial.iteration for trial in trials}
+    if len(rounds) < 2:
+        return "The first round of search is over."
+    best = {one: max(t.value for t in trials if t.iteration == one) for one in rounds}
+    last, before = best.pop(max(rounds)), max(best.values())
+    if last > before:
+        return (
+            f"The last round of search found a better architecture: {last:.6g} after {before:.6g}."
+        )
+    return f"The last round of search found nothing better: {last:.6g} after {before:.6g}."
+
+
 def _weights(brief: Brief) -> str:
     """The leanings of every layer, as they stand in force."""
     lines = []
     weights = leanings(brief)
     for index, variable in enumerate(brief.space.variables):
         own = sorted(((w, v) for (i, v), w in weights.items() if i == index), reverse=True)
-        told = ", ".join(f"{variable.values[value]} {weight:+.1f}" for weight, value in own)
+        tried = Counter(trial.architecture.values[index] for trial in brief.trials)
+        told = ", ".join(
+            f"{variable.values[value]} {weight:+.1f} (tried {tried[value]})"
+            for weight, value in own
+        )
         word = "" if variable.kind == "operator" else " from"
         lines.append(f"- {brief.space.layers[variable.layer].name}{word}: {told}")
     return "\n".join(lines)
