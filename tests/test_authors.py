@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -53,6 +54,9 @@ def test_a_local_model_learns_and_its_dialogue_is_on_record(tmp_path: Path, mode
     assert admit(text, "", load_space("digits")).admitted
     assert (tmp_path / "run" / "principles" / "1-learn.lapt").read_text() == text
     assert (tmp_path / "run" / "dialogue" / "grammar-1.lark").exists()
+    assert re.search(
+        r"\d+ questions, [\d,]+ tokens read, [\d,]+ written; the dialogue is", said.stderr
+    )
 
 
 def test_a_run_with_a_local_model_replays_to_the_same_bytes_elsewhere(

@@ -84,6 +84,11 @@ class Usage:
     written: int = 0
     cost: float | None = None
 
+    def __add__(self, other: Usage) -> Usage:
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        total = round(sum(costs), 9) if costs else None
+        return Usage(self.read + other.read, self.written + other.written, total)
+
 
 @dataclass(frozen=True)
 class Reply:

@@ -19,7 +19,16 @@ from dataclasses import dataclass, replace
 
 from lapt_rules.analysis import refine
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.backend import AuthorError, Backend, Message, Reply, Request, Told
+from lapt_rules.authors.backend import (
+    AuthorError,
+    Backend,
+    Message,
+    Reply,
+    Request,
+    Told,
+    Tool,
+    Usage,
+)
 from lapt_rules.authors.emission import emission_grammar
 from lapt_rules.authors.leaning import leanings, with_leanings
 from lapt_rules.authors.measuring import Step, measured
@@ -73,7 +82,7 @@ class LanguageModel:
     """An author that asks a language model; see the module for how.
 
     Each question has a seed of its own, made of `seed` and its number, so that the same model gives
-    the same run.
+    the same run. `asked` counts them, `usage` adds up what they took.
     """
 
     def __init__(
@@ -90,8 +99,9 @@ class LanguageModel:
         self.prompts = prompts or Prompts.read()
         self.manner = manner or Manner()
         self.told = told
+        self.asked = 0
+        self.usage = Usage()
         self._seed = seed
-        self._asked = 0
 
     def learn(self, brief: Brief) -> str:
         return self._revision("learn", brief)
@@ -112,9 +122,15 @@ class LanguageModel:
 
         return sent(fitted(lambda text: self._fits(sent(text)), self.prompts, step, brief))
 
-    def next_seed(self) -> int:
-        self._asked += 1
-        return (1_000_003 * self._seed + self._asked) % 2**31
+    def ask(self, messages: Sequence[Message], grammar: str, tools: tuple[Tool, ...]) -> Reply:
+        """The next reply of the model."""
+        self.asked += 1
+        seed = (1_000_003 * self._seed + self.asked) % 2**31
+        temperature = self.manner.temperature
+        request = Request(tuple(messages), self.reply_tokens, grammar, tools, seed, temperature)
+        reply = self.backend.reply(request, self.told)
+        self.usage += reply.usage
+        return replace(reply, text=reply.text[: _CHARACTERS_A_TOKEN * self.reply_tokens])
 
     @property
     def reply_tokens(self) -> int:
@@ -268,16 +284,7 @@ class _Talk:
         tools = TOOLS if author.backend.calls_tools and not grammar else ()
         while True:
             self._shorten()
-            request = Request(
-                tuple(self._messages),
-                author.reply_tokens,
-                grammar,
-                tools,
-                author.next_seed(),
-                author.manner.temperature,
-            )
-            reply = author.backend.reply(request, author.told)
-            reply = replace(reply, text=reply.text[: _CHARACTERS_A_TOKEN * author.reply_tokens])
+            reply = author.ask(self._messages, grammar, tools)
             calls = reply.calls if self._calls < author.manner.calls else ()
             self._messages.append(Message("assistant", reply.text, calls))
             if not calls:

@@ -141,6 +141,27 @@ class AuthorWanted:
         return {"author": backend.name, "dialogue": {"prompts": prompts, **asdict(self.manner())}}
 
 
+def spent(author: Author) -> dict[str, object] | None:
+    """What a language model was asked and took; None for an author that is none."""
+    from lapt_rules.authors.dialogue import LanguageModel
+
+    if not isinstance(author, LanguageModel):
+        return None
+    usage = author.usage
+    return {
+        "questions": author.asked,
+        "tokens_read": usage.read,
+        "tokens_written": usage.written,
+        "dollars": usage.cost,
+    }
+
+
+def spent_text(spent: dict[str, Any]) -> str:
+    tokens = f"{spent['tokens_read']:,} tokens read, {spent['tokens_written']:,} written"
+    cost = "" if spent["dollars"] is None else f", ${spent['dollars']:.4f}"
+    return f"{shell.plural(spent['questions'], 'question')}, {tokens}{cost}"
+
+
 def author_options(verb: Verb) -> Verb:
     """Give a verb the options of an author, as one parameter `wanted`."""
 

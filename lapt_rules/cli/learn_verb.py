@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lapt_rules.cli import shell
-from lapt_rules.cli.author_options import AuthorWanted, author_options
+from lapt_rules.cli.author_options import AuthorWanted, author_options, spent, spent_text
 
 
 @click.command("learn")
@@ -54,7 +54,7 @@ def command(
     archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
     brief = Brief(space, archive, settings.top, settings.population)
     backend = wanted.open()
-    folder = None
+    folder = used = None
     if backend is None:
         text = Miner().learn(brief)
     else:
@@ -62,7 +62,9 @@ def command(
         request = {"space": space.name, "source": archive.origin, "seed": seed}
         folder.started({**request, **wanted.request(backend)}, archive)
         with shell.recorded_in(folder.path):
-            text = wanted.writer(backend, folder.path, seed).learn(brief)
+            writer = wanted.writer(backend, folder.path, seed)
+            text = writer.learn(brief)
+        used = spent(writer)
         shell.status("")
     report = examine(text, str(output or "principles"), space, archive)
     if folder is not None:
@@ -73,6 +75,7 @@ def command(
         "principles": text,
         "file": str(output) if output else None,
         "folder": str(folder.path) if folder else None,
+        "author": used,
         "count": report.count,
         "total": report.total,
         "archive_kept": report.archive_kept,
@@ -85,5 +88,5 @@ def command(
         f"and {report.archive_kept} of {report.archive_size} in the archive",
         err=True,
     )
-    if folder is not None:
-        click.echo(f"the dialogue is in {folder.path}", err=True)
+    if folder is not None and used is not None:
+        click.echo(f"{spent_text(used)}; the dialogue is in {folder.path}", err=True)

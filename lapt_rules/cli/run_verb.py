@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lapt_rules.cli import shell
-from lapt_rules.cli.author_options import AuthorWanted, author_options
+from lapt_rules.cli.author_options import AuthorWanted, author_options, spent, spent_text
 
 if TYPE_CHECKING:
     from lapt_rules.audit.journal import RunFolder
@@ -148,11 +148,12 @@ def command(
     }
     folder.started(request, archive if len(archive) else None)
     with shell.recorded_in(folder.path):
+        writer = wanted.writer(backend, folder.path, seed) if len(archive) else nobody
         result = transfer(
             space,
             archive,
             rating,
-            wanted.writer(backend, folder.path, seed) if len(archive) else nobody,
+            writer,
             _searcher(chosen, settings),
             settings,
             principles=given,
@@ -163,8 +164,14 @@ def command(
         )
     shell.status("")
     value = _as_json(result, rating, folder)
+    used = spent(writer)
+    if used is not None:
+        value["author"] = used
     folder.ended({key: part for key, part in value.items() if key != "folder"})
-    shell.answer(as_json, value, _as_text(result, rating, folder, settings.budget))
+    text = _as_text(result, rating, folder, settings.budget)
+    shell.answer(
+        as_json, value, text if used is None else f"{text}\nauthor             {spent_text(used)}"
+    )
 
 
 def _searcher(name: str, settings: Settings) -> Searcher:
