@@ -175,7 +175,9 @@ def test_it_may_revise_and_a_revision_that_fails_changes_nothing() -> None:
     assert "count(conv) >= 4" in learn(IN_FENCE, better)[0]
     assert "0 repairs, 1 revision." in learn(IN_FENCE, better, "keep")[0]
     assert "2 revisions." in learn(IN_FENCE, better)[0]
-    assert "layer0 is conv" in learn(IN_FENCE, UNKNOWN)[0]
+    text, backend = learn(IN_FENCE, UNKNOWN, "keep")
+    assert "layer0 is conv" in text
+    assert "did you mean `conv`?" in backend.last_told[3]
 
 
 # ---------------------------------------------------------------------------------------- measures

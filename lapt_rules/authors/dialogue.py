@@ -152,12 +152,7 @@ class LanguageModel:
         talk = _Talk(self, brief, [*self.messages(step, brief)])
         talk.reply()
         report, note = self._repaired(step, brief, talk)
-        revised: Report | None = report
-        revisions = 0
-        while revised is not None and revisions < self.manner.revisions:
-            revised = self._revised(step, brief, talk, report)
-            if revised is not None:
-                report, revisions = revised, revisions + 1
+        report, revisions = self._revised(step, brief, talk, report)
         file, dropped = measured(step, brief, report)
         note = f"# {step}: by {self.name}; {note}, {_plural(revisions, 'revision')}."
         return with_leanings(file, brief, leanings(brief), note, *_comments(dropped))
@@ -190,12 +185,32 @@ class LanguageModel:
         message = f"{step}: after {repairs} the file is still refused:\n\n{wrong}"
         raise AuthorError(message, "allow more repairs, or go on with the principles that pass")
 
-    def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> Report | None:
-        """What its author prefers, told what the one that passed does; None to keep that one."""
+    def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> tuple[Report, int]:
+        """The last of its author's files that the gate admits, and how often it was revised.
+
+        Of each the author is told what it does, or what is wrong with it, until it says to keep it.
+        """
+        revisions = 0
+        told = self._passed(step, brief, talk, report)
+        for _ in range(self.manner.revisions):
+            text = principle_file(talk.write(told, or_keep=True), brief.space.name)
+            if text is None:
+                break
+            revised = self._examined(step, brief, text)
+            wrong = self._wrong(step, brief, revised)
+            if wrong:
+                told = talk.prompt("refused", diagnostics=wrong, effects=effects(revised, brief))
+                continue
+            report, revisions = revised, revisions + 1
+            told = self._passed(step, brief, talk, report)
+        return report, revisions
+
+    def _passed(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> str:
+        """What an author is told of a file that the gate admits."""
         assert report.subspace is not None
         count = report.subspace.count()
-        dropped = measured(step, brief, report)[1]
-        told = talk.prompt(
+        _, dropped = measured(step, brief, report)
+        return talk.prompt(
             "passed",
             count=f"{count:,}",
             share=f"{100 * count / report.total:.2g} %",
@@ -205,11 +220,6 @@ class LanguageModel:
             dropped="\n".join(f"- {claim}" for claim in dropped) or "- none",
             first_tried=first_tried(self._in_force(step, brief, report), brief),
         )
-        text = principle_file(talk.write(told, or_keep=True), brief.space.name)
-        if text is None:
-            return None
-        revised = self._examined(step, brief, text)
-        return None if self._wrong(step, brief, revised) else revised
 
     def _examined(self, step: Step, brief: Brief, text: str) -> Report:
         least = self._support(step)
