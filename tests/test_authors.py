@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import lapt
+from conftest import answer, lapt
 from tiny_model import save_tiny_model
 
 from lapt_rules.authors.dialogue import LanguageModel
@@ -57,6 +57,13 @@ def test_a_local_model_learns_and_its_dialogue_is_on_record(tmp_path: Path, mode
     assert re.search(
         r"\d+ questions, [\d,]+ tokens read, [\d,]+ written; the dialogue is", said.stderr
     )
+
+
+def test_lapt_prompt_counts_with_the_tokenizer_of_the_model(model: Path) -> None:
+    source = ("--space", "digits", "--source", "digits:jigsaw")
+    found = answer("prompt", *source, "--author", f"hf:{model}")
+    assert found["tokens_are"] == "counted"
+    assert "left out: the window" in found["messages"][1]["text"]
 
 
 def test_a_run_with_a_local_model_replays_to_the_same_bytes_elsewhere(

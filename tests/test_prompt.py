@@ -179,6 +179,13 @@ def test_lapt_prompt_prints_what_would_be_sent_and_its_size() -> None:
     assert found["tokens_are"] == "estimated"
 
 
+def test_lapt_prompt_asks_no_server() -> None:
+    options = ("--author", "api:toy", "--base-url", "http://127.0.0.1:1/v1")
+    said = lapt("prompt", "--space", "digits", "--source", "digits:jigsaw", *options)
+    assert said.returncode == 0
+    assert "You may call `count`" in said.stdout
+
+
 def test_lapt_prompt_prints_template_values_and_grammar() -> None:
     assert lapt("prompt", "--template").stdout.strip() == PROMPTS.text.strip()
     assert set(answer("prompt", "--values")["values"]) == set(VALUES)

@@ -142,12 +142,14 @@ class Backend(Protocol):
 
 
 class Unasked:
-    """No model at all: for looking at what one would be asked."""
+    """No model at all: for looking at what one would be asked, without opening it."""
 
     name = "nobody"
     constrains = False
-    calls_tools = False
     window = None
+
+    def __init__(self, calls_tools: bool = False) -> None:
+        self.calls_tools = calls_tools
 
     def count(self, messages: Sequence[Message]) -> int | None:
         return None

@@ -12,6 +12,7 @@ from lapt_rules.cli.author_options import AuthorWanted, author_options
 
 if TYPE_CHECKING:
     from lapt_rules.authors.author import Brief
+    from lapt_rules.authors.backend import Backend
     from lapt_rules.authors.measuring import Step
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def command(
 ) -> None:
     """Print the prompt that a language model would be sent, and count its tokens.
 
-    Tokens are counted by the model of `--author hf:...`; for others they are estimated. Nothing is
-    sent. With --run the prompt to adapt the principles of that run, once its trials are over.
+    Tokens are counted by the model of `--author hf:...`; for others they are estimated. No server is
+    asked. With --run the prompt to adapt the principles of that run, once its trials are over.
     """
     from lapt_rules.audit.recorded import recorded_brief
     from lapt_rules.authors.author import Brief
@@ -97,7 +98,9 @@ def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> No
     from lapt_rules.authors.backend import Unasked
     from lapt_rules.authors.dialogue import LanguageModel
 
-    backend = wanted.open() or Unasked()
+    backend: Backend = Unasked(calls_tools=wanted.author.startswith("api:"))
+    if wanted.author.startswith("hf:"):
+        backend = wanted.open() or backend
     messages = LanguageModel(backend, wanted.template()).messages(step, brief)
     counted = backend.count(messages)
     characters = sum(len(message.text) for message in messages)
