@@ -57,8 +57,8 @@ def command(
 ) -> None:
     """Print the prompt that a language model would be sent, and count its tokens.
 
-    Tokens are counted by the model of `--author hf:...`; for others they are estimated. No server is
-    asked. With --run the prompt to adapt the principles of that run, once its trials are over.
+    Tokens are counted by the model of `--author hf:...`; for others they are estimated. No server
+    is asked. With --run the prompt to adapt the principles of that run, once its trials are over.
     """
     from lapt_rules.audit.recorded import recorded_brief
     from lapt_rules.authors.author import Brief
