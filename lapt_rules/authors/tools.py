@@ -19,6 +19,7 @@ from lapt_rules.gate import Report, examine
 from lapt_rules.language.printer import print_clause
 from lapt_rules.logic.examples import run_tests
 from lapt_rules.logic.plain import is_well_formed, rejecters
+from lapt_rules.network import isomorphism_key
 
 _FILE = {"type": "string", "description": "the text of a principle file"}
 _ARCHITECTURE = {
@@ -96,4 +97,7 @@ def _why(report: Report, written: object, brief: Brief) -> str:
         f"rejected by `{principle.name}`, line {clause.span.line}: {print_clause(clause)}"
         for principle, clause in rejecters(report.principles.principles, architecture)
     ]
-    return "\n".join(found) or "kept"
+    key = isomorphism_key(architecture)
+    same = [trial for trial in brief.trials if isomorphism_key(trial.architecture) == key]
+    twin = f"; computes the same as {same[0].architecture.listing}, evaluated" if same else ""
+    return ("\n".join(found) or "kept") + twin
