@@ -35,6 +35,7 @@ from lapt_rules.authors.measuring import Step, measured
 from lapt_rules.authors.passing import passing
 from lapt_rules.authors.prompt import (
     Prompts,
+    agreement,
     effects,
     first_tried,
     fitted,
@@ -210,6 +211,7 @@ class LanguageModel:
         assert report.subspace is not None
         count = report.subspace.count()
         _, dropped = measured(step, brief, report)
+        in_force = self._in_force(step, brief, report)
         return talk.prompt(
             "passed",
             count=f"{count:,}",
@@ -218,7 +220,8 @@ class LanguageModel:
             effects=effects(report, brief),
             lost=lost(report.subspace, brief),
             dropped="\n".join(f"- {claim}" for claim in dropped) or "- none",
-            first_tried=first_tried(self._in_force(step, brief, report), brief),
+            first_tried=first_tried(in_force, brief),
+            agreement=agreement(in_force.preferences, brief),
         )
 
     def _examined(self, step: Step, brief: Brief, text: str) -> Report:

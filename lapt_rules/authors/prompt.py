@@ -6,6 +6,7 @@ made from a `Brief`, which holds no value of the target that the search has not 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,12 +18,20 @@ from lapt_rules import content
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import AuthorError
 from lapt_rules.authors.evidence import Evidence, changes, found_evidence, told_leaning
-from lapt_rules.authors.leaning import archive_leanings, is_leaning, leanings, without_leanings
+from lapt_rules.authors.leaning import (
+    archive_leanings,
+    is_leaning,
+    leaning_preferences,
+    leanings,
+    without_leanings,
+)
 from lapt_rules.errors import ModelError, did_you_mean, listed
+from lapt_rules.evaluate.agreement import kendall_tau
 from lapt_rules.evaluate.evaluator import Rated
 from lapt_rules.gate import Report, examine
 from lapt_rules.language.printer import print_clause, print_file
 from lapt_rules.logic.plain import score
+from lapt_rules.logic.principles import Preference
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import Space
@@ -83,6 +92,7 @@ VALUES = {
     "lost": "the architectures of the archive, or the best found, that it loses",
     "dropped": "the claims of a file that the archive contradicts",
     "first_tried": "which architectures the search would try first",
+    "agreement": "how far the order of a file agrees with what was found",
 }
 """What a template may have filled in, and what it stands for."""
 
@@ -281,6 +291,23 @@ def first_tried(subspace: Subspace, brief: Brief) -> str:
     return _numbered(lines) if lines else "(nothing that was not tried)"
 
 
+def agreement(preferences: Sequence[Preference], brief: Brief) -> str:
+    """How far the order of preferences agrees with the evaluations, and that of single layers."""
+    values = [trial.value for trial in brief.trials]
+    layers = leaning_preferences(brief.space, leanings(brief))
+    of_file, of_layers = (
+        kendall_tau(values, [score(chosen, trial.architecture) for trial in brief.trials])
+        for chosen in (preferences, layers)
+    )
+    if math.isnan(of_file) or math.isnan(of_layers):
+        return "There are no evaluations yet that this order could be compared with."
+    return (
+        f"On the {len(values)} evaluations that order agrees with the values by\n"
+        f"Kendall's tau {of_file:.2f} (1 is the same order, 0 is chance), that of single layers alone "
+        f"by {of_layers:.2f}."
+    )
+
+
 def left_out(brief: Brief, subspace: Subspace) -> str:
     """Layer by layer, the choices that no kept architecture makes, and those never tried yet."""
     lines = []
@@ -321,6 +348,7 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
         "rest": _trials(rest) if rest else "(none)",
         "weights": _weights(brief),
         "progress": _progress(brief.trials),
+        "agreement": agreement(brief.principles.preferences, brief),
         "changes": "\n".join(told) or "(no two of them differ in one choice alone)",
         "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",
     }
