@@ -303,8 +303,8 @@ def agreement(preferences: Sequence[Preference], brief: Brief) -> str:
         return "There are no evaluations yet that this order could be compared with."
     return (
         f"On the {len(values)} evaluations that order agrees with the values by\n"
-        f"Kendall's tau {of_file:.2f} (1 is the same order, 0 is chance), that of single layers alone "
-        f"by {of_layers:.2f}."
+        f"Kendall's tau {of_file:.2f} (1 is the same order, 0 is chance), that of single layers "
+        f"alone by {of_layers:.2f}."
     )
 
 
