@@ -12,7 +12,8 @@ from scripted import Scripted, brief_of, convolutions, searched_brief, source_br
 from lapt_rules import content
 from lapt_rules.authors.backend import AuthorError
 from lapt_rules.authors.dialogue import LanguageModel
-from lapt_rules.authors.prompt import DETAILS, SECTIONS, VALUES, Prompts, values
+from lapt_rules.authors.prompt import DETAILS, values
+from lapt_rules.authors.template import SECTIONS, VALUES, Prompts
 from lapt_rules.gate import admit
 from lapt_rules.space import load_space
 

@@ -33,16 +33,10 @@ from lapt_rules.authors.emission import emission_grammar
 from lapt_rules.authors.leaning import leanings, with_leanings
 from lapt_rules.authors.measuring import Step, measured
 from lapt_rules.authors.passing import passing
-from lapt_rules.authors.prompt import (
-    Prompts,
-    agreement,
-    effects,
-    first_tried,
-    fitted,
-    lost,
-    standing_values,
-)
+from lapt_rules.authors.prompt import fitted, standing_values
 from lapt_rules.authors.reading import principle_file
+from lapt_rules.authors.telling import agreement, effects, first_tried, lost
+from lapt_rules.authors.template import Prompts
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
 from lapt_rules.errors import LimitError
 from lapt_rules.gate import Report, examine

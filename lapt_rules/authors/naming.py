@@ -9,8 +9,8 @@ from lapt_rules.authors.author import Author
 from lapt_rules.authors.backend import AuthorError, Backend, Told
 from lapt_rules.authors.dialogue import LanguageModel, Manner
 from lapt_rules.authors.miner import Miner
-from lapt_rules.authors.prompt import Prompts
 from lapt_rules.authors.record import Recorder, Replay
+from lapt_rules.authors.template import Prompts
 from lapt_rules.errors import did_you_mean
 
 

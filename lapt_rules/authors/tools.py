@@ -12,8 +12,8 @@ from typing import Any
 
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.backend import Tool, ToolCall
-from lapt_rules.authors.prompt import effects
 from lapt_rules.authors.reading import principle_file
+from lapt_rules.authors.telling import effects
 from lapt_rules.errors import LaptError
 from lapt_rules.gate import Report, examine
 from lapt_rules.language.printer import print_clause

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lapt_rules.authors.author import Author
     from lapt_rules.authors.backend import Backend
     from lapt_rules.authors.dialogue import Manner
-    from lapt_rules.authors.prompt import Prompts
+    from lapt_rules.authors.template import Prompts
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -108,7 +108,7 @@ class AuthorWanted:
         return backend
 
     def template(self) -> Prompts:
-        from lapt_rules.authors.prompt import Prompts
+        from lapt_rules.authors.template import Prompts
 
         return Prompts.read(self.prompts)
 

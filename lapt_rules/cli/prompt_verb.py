@@ -62,7 +62,7 @@ def command(
     """
     from lapt_rules.audit.recorded import recorded_brief
     from lapt_rules.authors.author import Brief
-    from lapt_rules.authors.prompt import VALUES
+    from lapt_rules.authors.template import VALUES
     from lapt_rules.errors import RunError
     from lapt_rules.space import load_space
 

@@ -1,0 +1,139 @@
+"""The template of the prompts: one file of named sections, which a user can read and replace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from lapt_rules.authors.backend import AuthorError
+from lapt_rules.errors import did_you_mean, listed
+
+SHIPPED = Path(__file__).with_name("prompts.md")
+SECTIONS = (
+    "system",
+    "learn",
+    "update",
+    "explore",
+    "tools",
+    "write",
+    "write_constrained",
+    "missing",
+    "refused",
+    "passed",
+)
+"""The sections that a template must have; it may have more, for these to use."""
+
+VALUES = {
+    "name": "the space",
+    "title": "its title",
+    "total": "how many architectures it has",
+    "model": "the code of models/NAME.py",
+    "layers": "the layers, with the nodes that they read and write",
+    "operators": "the operators, with their class and costs",
+    "classes": "the classes with their members",
+    "regions": "the regions with their members",
+    "costs": "the costs with their units",
+    "with_sources": "where layers choose what they read: words that say so, else nothing",
+    "and_source": "the same, shorter",
+    "from_forms": "the same: a line on `L from N`",
+    "first": "the first layer",
+    "last": "the last layer",
+    "wanted": "how small a subspace may be",
+    "origin": "the source task",
+    "archive_size": "how many architectures of the source are shown",
+    "archive": "these, as lists, best first, with their values on the source task",
+    "facts": "what the engine counted in them",
+    "principles": "the file in force",
+    "effects": "what each of its principles keeps and rejects",
+    "trials_count": "how many evaluations of the target were paid for",
+    "found_count": "how many of them are shown as the best",
+    "found": "these, with their values on the target",
+    "rest": "the other evaluations",
+    "changes": "what it did to the value on the target to change one choice and nothing else",
+    "left": "how many evaluations the budget still holds",
+    "round": "how many of them the next round of search spends",
+    "weights": "the measured weight of every choice of every layer, and how often it was tried",
+    "progress": "how the last round of search compares with those before it",
+    "shown": "the architectures that rules should keep: the source's, or the best found",
+    "left_out": "what the principles leave out, layer by layer",
+    "diagnostics": "what is wrong with a file, as a person is told",
+    "count": "how many architectures a file keeps",
+    "share": "the same as a share of the space",
+    "archive_kept": "how many of the archive it keeps",
+    "lost": "the architectures of the archive, or the best found, that it loses",
+    "dropped": "the claims of a file that the archive contradicts",
+    "first_tried": "which architectures the search would try first",
+    "agreement": "how far the order of a file agrees with what was found",
+}
+"""What a template may have filled in, and what it stands for."""
+
+_HEADING = re.compile(r"^=== (\w+) ===$", re.MULTILINE)
+
+
+class Prompts:
+    """The sections of a template file.
+
+    >>> Prompts.read().fill("missing", {"name": "nas201"}).splitlines()[-1]
+    'begins with `space nas201`.'
+    """
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.path = path
+        self.text = text
+        parts = _HEADING.split(text)
+        self.sections = {n: t.strip("\n") for n, t in zip(parts[1::2], parts[2::2], strict=True)}
+        self._check()
+
+    @classmethod
+    def read(cls, path: Path | None = None) -> Prompts:
+        """The template at `path`, or the one that ships; AuthorError where it is not sound."""
+        path = path or SHIPPED
+        try:
+            return cls(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            fix = "`lapt prompt --template` prints one to start from"
+            raise AuthorError(f"{path}: the prompts cannot be read: {reason}", fix) from error
+
+    def fill(self, section: str, values: Mapping[str, str]) -> str:
+        """A section with everything put in; what is put in is not looked through again."""
+
+        class Known(dict[str, str]):
+            def __missing__(known, name: str) -> str:  # noqa: N805
+                if name in self.sections:
+                    return self.fill(name, values)
+                message = f"{self.path}: `${{{name}}}` has no value in the section `{section}`"
+                raise AuthorError(message, "`lapt prompt --values` tells where each stands")
+
+        return Template(self.sections[section]).substitute(Known(values)).strip("\n")
+
+    def _check(self) -> None:
+        missing = [name for name in SECTIONS if name not in self.sections]
+        if missing:
+            fix = "`lapt prompt --template` prints a file that has them all"
+            raise AuthorError(f"{self.path}: there is no section {listed(missing)}", fix)
+        known = [*VALUES, *self.sections]
+        for section, text in self.sections.items():
+            for match in Template.pattern.finditer(text):
+                name = match["named"] or match["braced"]
+                if match["escaped"] is None and name not in known:
+                    near = did_you_mean(name or "", known)
+                    fix = f"did you mean `${{{near}}}`?" if near else "write a dollar sign as `$$`"
+                    where = f"{self.path}:{self._line(section, match.start())}"
+                    raise AuthorError(f"{where}: `{match[0]}` stands for nothing", fix)
+            self._check_circle(section, ())
+
+    def _check_circle(self, section: str, above: tuple[str, ...]) -> None:
+        if section in above:
+            circle = " in ".join([section, *reversed(above[above.index(section) :])])
+            raise AuthorError(f"{self.path}: a section stands in itself: {circle}", "take it out")
+        for match in Template.pattern.finditer(self.sections[section]):
+            name = match["named"] or match["braced"]
+            if name in self.sections and name not in VALUES:
+                self._check_circle(name, (*above, section))
+
+    def _line(self, section: str, offset: int) -> int:
+        start = self.text.index(self.sections[section])
+        return self.text.count("\n", 0, start + offset) + 1
