@@ -82,6 +82,12 @@ def test_every_question_has_a_seed_of_its_own_and_they_depend_on_the_runs() -> N
     assert len(set(seeds)) == len(seeds) == 8
 
 
+def test_there_is_nothing_to_learn_from_an_empty_archive() -> None:
+    empty = replace(BRIEF, archive=replace(BRIEF.archive, members=()))
+    with pytest.raises(AuthorError, match="the archive is empty"):
+        LanguageModel(Scripted("Hm.")).learn(empty)
+
+
 # ---------------------------------------------------------------------------------------- repairs
 
 

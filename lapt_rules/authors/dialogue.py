@@ -99,6 +99,7 @@ class LanguageModel:
         self._seed = seed
 
     def learn(self, brief: Brief) -> str:
+        """A file that the gate admits; AuthorError for an empty archive and where there is none."""
         return self._revision("learn", brief)
 
     def update(self, brief: Brief) -> str:
@@ -144,6 +145,8 @@ class LanguageModel:
     # ----------------------------------------------------------------------------- one revision
 
     def _revision(self, step: Step, brief: Brief) -> str:
+        if not len(brief.archive):
+            raise AuthorError("the archive is empty", "use a source table with architectures")
         talk = _Talk(self, brief, [*self.messages(step, brief)])
         talk.reply()
         report, note = self._repaired(step, brief, talk)

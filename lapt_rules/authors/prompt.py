@@ -18,10 +18,10 @@ from lapt_rules.authors.telling import (
     archive_lines,
     effects,
     facts,
+    layer_weights,
     left_out,
     progress,
     trial_lines,
-    weights,
 )
 from lapt_rules.authors.template import Prompts
 from lapt_rules.errors import ModelError
@@ -106,7 +106,7 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
         "found_count": str(len(best)),
         "found": trial_lines(best),
         "rest": trial_lines(rest) if rest else "(none)",
-        "weights": weights(brief),
+        "weights": layer_weights(brief),
         "progress": progress(brief.trials),
         "agreement": agreement(brief.principles.preferences, brief),
         "changes": "\n".join(told) or "(no two of them differ in one choice alone)",

@@ -172,11 +172,12 @@ def progress(trials: Sequence[Trial]) -> str:
         return (
             f"The last round of search found a better architecture: {last:.6g} after {before:.6g}."
         )
-    return f"The last round of search found nothing better: {last:.6g} after {before:.6g}."
+    better = "nothing better" if last < before else "one as good"
+    return f"The last round of search found {better}: {last:.6g} after {before:.6g}."
 
 
-def weights(brief: Brief) -> str:
-    """The leanings of every layer, as they stand in force."""
+def layer_weights(brief: Brief) -> str:
+    """The leanings of every layer, and how often each choice was tried."""
     lines = []
     weights = leanings(brief)
     for index, variable in enumerate(brief.space.variables):
