@@ -118,7 +118,14 @@ def transfer(
         best = max((trial.value for trial in found), default=-math.inf)
         share = _share(settings, len(trials), last - iteration)
         left = settings.budget - len(trials)
-        brief = replace(brief, principles=bound, trials=tuple(trials), left=left, round=share)
+        brief = replace(
+            brief,
+            principles=bound,
+            trials=tuple(trials),
+            rounds=iteration,
+            left=left,
+            round=share,
+        )
         if found and base <= best:
             step, text = "update", author.update(brief)
             base = best

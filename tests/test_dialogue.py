@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from scripted import Scripted, brief_of, searched_brief, source_brief
@@ -12,6 +13,7 @@ from scripted import Scripted, brief_of, searched_brief, source_brief
 from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, ToolCall
 from lapt_rules.authors.dialogue import LanguageModel, Manner
 from lapt_rules.authors.emission import emission_grammar
+from lapt_rules.authors.record import Recorder
 from lapt_rules.gate import admit
 from lapt_rules.language.parser import parse
 from lapt_rules.logic import ranking
@@ -127,6 +129,29 @@ def test_its_own_tests_must_hold() -> None:
     assert told in backend.last_told[2]
 
 
+def test_a_file_that_would_grow_beyond_a_limit_is_told_and_cut() -> None:
+    many = "\n".join(f"principle p{n} require connected" for n in range(253))
+    backend = Scripted("Hm.", f"space nas201\n{many}")
+    text = LanguageModel(backend, manner=Manner(repairs=1, revisions=0)).learn(BRIEF)
+    assert "at most 256 principles" in backend.last_told[2]
+    assert len(parse(text).principles) == 256
+
+
+def test_what_is_wrong_in_many_places_is_cut_at_once() -> None:
+    many = "\n".join(f"principle p{n} require layer9 is conv" for n in range(800))
+    text = LanguageModel(
+        Scripted("Hm.", f"{GOOD}\n{many}"), manner=Manner(repairs=0, revisions=0)
+    ).learn(BRIEF)
+    assert hard(text) == ["convolve_first"]
+    assert "what passes: 1 of 801 principles" in text
+
+
+def test_a_reason_that_reads_like_a_leaning_makes_none() -> None:
+    why = "ln(share in the archive / share in the space)"
+    text, _ = learn(f'space nas201\nprinciple p "{why}" require layer0 is conv', "keep")
+    assert hard(text) == ["p"]
+
+
 def test_after_the_last_repair_it_stops_with_what_is_wrong() -> None:
     with pytest.raises(AuthorError, match=r"(?s)after 2 repairs the file is still refused.*convv"):
         learn(UNKNOWN, manner=Manner(repairs=2, keep_passing=False))
@@ -180,7 +205,9 @@ def test_it_may_revise_and_a_revision_that_fails_changes_nothing() -> None:
     better = GOOD.replace("layer0 is conv", "count(conv) >= 4")
     assert "count(conv) >= 4" in learn(IN_FENCE, better)[0]
     assert "0 repairs, 1 revision." in learn(IN_FENCE, better, "keep")[0]
-    assert "2 revisions." in learn(IN_FENCE, better)[0]
+    assert "0 repairs, 1 revision." in learn(IN_FENCE, better, better)[0]
+    wider = GOOD.replace("layer0 is conv", "count(conv) >= 3")
+    assert "2 revisions." in learn(IN_FENCE, better, wider)[0]
     text, backend = learn(IN_FENCE, UNKNOWN, "keep")
     assert "layer0 is conv" in text
     assert "did you mean `conv`?" in backend.last_told[3]
@@ -275,6 +302,21 @@ def test_a_call_that_makes_no_sense_is_answered(asked: ToolCall, said: str) -> N
     backend = Scripted(Reply("", (asked,), "calls"), "Hm.", IN_FENCE, "keep", calls_tools=True)
     LanguageModel(backend).learn(BRIEF)
     assert said in backend.last_told[1]
+
+
+@pytest.mark.parametrize("said", ["\ud800", "a\0b"])
+def test_text_that_is_no_text_is_made_one(said: str, tmp_path: Path) -> None:
+    asked = Reply(said, (ToolCall(said, "count", json.dumps({"file": said})),), "calls")
+    backend = Scripted(asked, asked, said, IN_FENCE, "keep", calls_tools=True)
+    LanguageModel(Recorder(backend, tmp_path)).learn(BRIEF)
+    assert all(path.read_bytes().decode() for path in tmp_path.iterdir())
+
+
+def test_when_no_calls_are_left_no_tools_are_offered() -> None:
+    backend = Scripted(*[call("count", file=GOOD)] * 3, "Hm.", IN_FENCE, "keep", calls_tools=True)
+    LanguageModel(backend, manner=Manner(calls=3)).learn(BRIEF)
+    offered = [len(request.tools) for request in backend.requests]
+    assert offered == [3, 3, 3, 0, 0, 0]
 
 
 def test_calls_are_bounded() -> None:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import convolutions, source_brief
+from trees import examples
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.evidence import Evidence, Leaning, Support, changes
+from lapt_rules.authors.evidence import (
+    Evidence,
+    Leaning,
+    Support,
+    _at_least,
+    _at_most,
+    changes,
+)
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Preference
@@ -146,7 +156,30 @@ def test_changes_tell_what_one_choice_did() -> None:
 
 
 def test_a_leaning_is_for_by_one_error_and_against_by_two() -> None:
-    assert Leaning(0.5, 0.4).is_for(1.0)
-    assert not Leaning(0.5, 0.6).is_for(1.0)
-    assert Leaning(-0.5, 0.2).is_against(1.0)
-    assert not Leaning(-0.5, 0.3).is_against(1.0)
+    assert Leaning(0.5, 0.9, 0.1).is_for(1.0)
+    assert not Leaning(0.5, 0.8, 0.2).is_for(1.0)
+    assert Leaning(-0.5, 0.01, 0.99).is_against(1.0)
+    assert Leaning(0.5, 0.99, 0.01).is_against(-1.0)
+    assert not Leaning(-0.5, 0.05, 0.95).is_against(1.0)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_chance_alone_contradicts_a_preference_in_one_case_of_forty(layers: int) -> None:
+    what = " and ".join(f"layer{n} is nor_conv_3x3" for n in range(layers))
+    archives = [Evidence(SPACE, whole(SPACE).sample(50, seed=n)) for n in range(120)]
+    assert sum(one.contradicts(prefer(what)) for one in archives) <= 9  # 2.7 are expected at most
+
+
+@examples(100)
+@given(
+    st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0, 1)
+)
+def test_the_tails_are_those_of_the_binomial_distribution(
+    held: tuple[int, int], share: float
+) -> None:
+    k, n = held
+    exact = sum(math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(k + 1))
+    assert _at_most(k, n, share) == pytest.approx(exact, abs=1e-9)
+    assert _at_least(k, n, share) == pytest.approx(
+        1 - exact + math.comb(n, k) * share**k * (1 - share) ** (n - k), abs=1e-9
+    )

@@ -56,6 +56,12 @@ def test_where_there_is_none_nothing_is_found(answer: str) -> None:
     assert principle_file(answer, "nas201") is None
 
 
+def test_a_mistake_in_a_file_without_a_fence_is_not_cut_off() -> None:
+    broken = f"{FILE}\nprinciple q\n  requires connected\n\nprinciple r\n  require connected\n"
+    found = principle_file(f"Sure.\n\n{broken}\nI hope that helps.", "nas201")
+    assert found == broken
+
+
 def test_a_broken_file_is_left_for_the_gate_to_tell() -> None:
     found = principle_file("principle p\n  require layer0 is is conv", "nas201")
     assert found is not None

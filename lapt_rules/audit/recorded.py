@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -19,8 +19,8 @@ Kind = TypeVar("Kind")
 
 
 class _Settings(msgspec.Struct):
-    top: int
-    population: int
+    top: Annotated[int, msgspec.Meta(ge=1)]
+    population: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Run(msgspec.Struct):
@@ -52,7 +52,10 @@ def recorded_brief(folder: Path) -> Brief:
     run = _decoded(folder / "run.json", _read(folder / "run.json"), _Run)
     space = load_space(run.space)
     archive = _lines(folder / "archive.jsonl", _Rated)
-    tried = _lines(folder / "trials.jsonl", _Tried)
+    trials = folder / "trials.jsonl"
+    tried = _lines(trials, _Tried) if trials.exists() else []
+    if not archive:
+        raise RunError(f"{folder}: its archive is empty", "name a run that learned from a source")
     files = {
         int(path.name.partition("-")[0]): path
         for path in (folder / "principles").glob("*-*.lapt")
@@ -69,6 +72,7 @@ def recorded_brief(folder: Path) -> Brief:
         run.settings.population,
         tuple(Trial(space.parse(t.architecture), t.value, t.iteration) for t in tried),
         bind(parse_file(files[max(files)]), space),
+        rounds=max((t.iteration for t in tried), default=0),
     )
 
 

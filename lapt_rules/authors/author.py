@@ -22,8 +22,8 @@ class Brief:
 
     `archive` is of the source task; `trials` are those paid for on the target so far, `top` how
     many of the best of them Algorithm 2 shows (r), `principles` those in force, None at the start.
-    `left` is how many evaluations the budget still holds, and `round` how many of them the next
-    round of search spends; None where that is not known.
+    `rounds` of search are over. `left` is how many evaluations the budget still holds, and `round`
+    how many of them the next round of search spends; None where that is not known.
     """
 
     space: Space
@@ -32,6 +32,7 @@ class Brief:
     population: int
     trials: Sequence[Trial] = ()
     principles: PrincipleSet | None = None
+    rounds: int = 0
     left: int | None = None
     round: int | None = None
 

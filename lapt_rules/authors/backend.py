@@ -109,6 +109,16 @@ Told = Callable[[str], None]
 """Told of a reply as it comes: each new piece of its text."""
 
 
+def sound(text: str) -> str:
+    r"""The text without NUL, each lone surrogate replaced, so that it can be encoded as UTF-8.
+
+    >>> sound("a\0b\ud800"), sound("\ud83d\ude00") == "\U0001f600"
+    ('ab\ufffd', True)
+    """
+    text = text.replace("\0", "")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 class Backend(Protocol):
     """A language model that answers one request at a time."""
 

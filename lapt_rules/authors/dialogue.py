@@ -14,6 +14,7 @@ What the model says has no power but this: it can write principles in the langua
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,9 +39,9 @@ from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.telling import agreement, effects, first_tried, lost
 from lapt_rules.authors.template import Prompts
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
-from lapt_rules.errors import LimitError
+from lapt_rules.errors import LimitError, PrincipleError
 from lapt_rules.gate import Report, examine
-from lapt_rules.language.parser import parse_tolerant
+from lapt_rules.language import syntax as ast
 from lapt_rules.subspace import Subspace
 
 _MOST_TOLD = 10
@@ -49,6 +50,7 @@ _MOST_TOLD = 10
 _ORDERED = 128
 """So many of the best must be found exactly: a search begins with them."""
 
+_PRINCIPLE = re.compile(r"^[ \t]*principle\b", re.MULTILINE)
 _SMALLEST_REPLY = 512
 _CHARACTERS_A_TOKEN = 16
 """What a server sends beyond so many for each token asked for is not read on."""
@@ -137,10 +139,12 @@ class LanguageModel:
 
     def _fits(self, messages: tuple[Message, ...]) -> bool:
         window = self.backend.window
-        if window is None:
-            return True
-        tokens = self.backend.count(messages)
-        return tokens is None or tokens + 2 * self.reply_tokens <= window
+        return window is None or self.count(messages) + 2 * self.reply_tokens <= window
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """The tokens of messages; where only the server knows, from their characters, no fewer."""
+        counted = self.backend.count(messages)
+        return sum(len(message.text) for message in messages) // 2 if counted is None else counted
 
     # ----------------------------------------------------------------------------- one revision
 
@@ -148,7 +152,7 @@ class LanguageModel:
         if not len(brief.archive):
             raise AuthorError("the archive is empty", "use a source table with architectures")
         talk = _Talk(self, brief, [*self.messages(step, brief)])
-        talk.reply()
+        talk.reply(may_ask=True)
         report, note = self._repaired(step, brief, talk)
         report, revisions = self._revised(step, brief, talk, report)
         file, dropped = measured(step, brief, report)
@@ -186,7 +190,8 @@ class LanguageModel:
     def _revised(self, step: Step, brief: Brief, talk: _Talk, report: Report) -> tuple[Report, int]:
         """The last of its author's files that the gate admits, and how often it was revised.
 
-        Of each the author is told what it does, or what is wrong with it, until it says to keep it.
+        Of each the author is told what it does, or what is wrong with it, until it says to keep it
+        or writes the same again.
         """
         revisions = 0
         told = self._passed(step, brief, talk, report)
@@ -195,6 +200,8 @@ class LanguageModel:
             if text is None:
                 break
             revised = self._examined(step, brief, text)
+            if _file(revised) == _file(report):
+                break
             wrong = self._wrong(step, brief, revised)
             if wrong:
                 told = talk.prompt("refused", diagnostics=wrong, effects=effects(revised, brief))
@@ -234,11 +241,14 @@ class LanguageModel:
         return "\n\n".join([*found[:_MOST_TOLD], *failed[:_MOST_TOLD]])
 
     def _too_open(self, step: Step, brief: Brief, report: Report) -> str:
-        """Why what is kept cannot be ordered by its preferences; nothing where it can."""
+        """Why what is kept cannot be searched in the order of its preferences; nothing if it can.
+
+        With what is measured a file may also grow beyond a limit of the language.
+        """
         try:
             self._in_force(step, brief, report).best(_ORDERED + 2 * len(brief.trials), seed=0)
-        except LimitError as limit:
-            return f"error: {limit}"
+        except (LimitError, PrincipleError) as error:
+            return f"error: {error}"
         return ""
 
     def _in_force(self, step: Step, brief: Brief, report: Report) -> Subspace:
@@ -253,9 +263,12 @@ class LanguageModel:
 
 def _left(text: str, report: Report) -> str:
     """How many of the principles of a text are left in what passes."""
-    file, _ = parse_tolerant(text)
-    written = len(file.principles) if file else 0
-    return f"{len(report.principles.principles) if report.principles else 0} of {written}"
+    left = len(report.principles.principles) if report.principles else 0
+    return f"{left} of {len(_PRINCIPLE.findall(text))} principles"
+
+
+def _file(report: Report) -> ast.File | None:
+    return report.principles.file if report.principles else None
 
 
 def _plural(number: int, noun: str) -> str:
@@ -288,30 +301,33 @@ class _Talk:
             return self.reply().text
         return self.reply(emission_grammar(self._brief.space, may_keep=or_keep)).text
 
-    def reply(self, grammar: str = "") -> Reply:
+    def reply(self, grammar: str = "", may_ask: bool = False) -> Reply:
         """The next reply, after the tool calls that come before it."""
         author = self._author
-        tools = TOOLS if author.backend.calls_tools and not grammar else ()
         while True:
             self._shorten()
-            reply = author.ask(self._messages, grammar, tools)
-            calls = reply.calls if self._calls < author.manner.calls else ()
+            left = author.manner.calls - self._calls
+            may_ask = may_ask and author.backend.calls_tools and left > 0
+            reply = author.ask(self._messages, grammar, TOOLS if may_ask else ())
+            calls = reply.calls if may_ask else ()
             self._messages.append(Message("assistant", reply.text, calls))
             if not calls:
                 return reply
-            for call in calls:
-                self._calls += 1
-                left = self._calls <= author.manner.calls
-                said = answer(call, self._brief) if left else "error: no calls are left"
+            for number, call in enumerate(calls):
+                said = answer(call, self._brief) if number < left else "error: no calls are left"
                 self._messages.append(Message("tool", said, answers=call.identity))
+            self._calls += len(calls)
 
     def _shorten(self) -> None:
-        """Forget what was said between the prompt and the last answer, where the window is full."""
-        backend = self._author.backend
-        if backend.window is None:
+        """Forget what was said between the prompt and the last answer, where the window is full.
+
+        A turn goes as a whole: with a call of tools go their answers.
+        """
+        window = self._author.backend.window
+        if window is None:
             return
-        while len(self._messages) > 4:
-            tokens = backend.count(self._messages)
-            if tokens is None or tokens + self._author.reply_tokens <= backend.window:
+        while self._author.count(self._messages) + self._author.reply_tokens > window:
+            turns = [n for n, m in enumerate(self._messages) if m.role == "user"]
+            if len(turns) < 3:
                 return
-            del self._messages[2:4]
+            del self._messages[turns[0] + 1 : turns[1] + 1]

@@ -28,8 +28,8 @@ from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace, whole
 
 _DRAWS = 4_096
-_CLEAR = 2.0
-"""So many standard errors make clear that what is measured is no chance."""
+_CLEAR, _LIKELY = 0.0228, 0.159
+"""The tails beyond two standard errors, and beyond one, of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,8 @@ class Support:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the archive clearly satisfies it less often than architectures at random do."""
-        error = math.sqrt(self.of * self.share * (1 - self.share))
-        return self.of * self.share - self.kept >= max(_CLEAR * error, 1e-9)
+        """Whether architectures at random would keep so few by a chance below 2.3 %."""
+        return self.share < 1 and _at_most(self.kept, self.of, self.share) <= _CLEAR
 
     def __str__(self) -> str:
         archive = f"{self.kept} of {self.of} in the archive"
@@ -58,21 +57,22 @@ class Support:
 
 @dataclass(frozen=True)
 class Leaning:
-    """A measured weight, and how far chance alone would put it from 0 (one standard error)."""
+    """A measured weight, and how likely chance alone gives one so low, and one so high."""
 
     weight: float
-    error: float
+    so_low: float
+    so_high: float
 
     def is_against(self, weight: float) -> bool:
-        """Whether it clearly has the other sign."""
-        return weight * self.weight < 0 and abs(self.weight) >= _CLEAR * self.error
+        """Whether it clearly has the other sign: as beyond two standard errors."""
+        return (self.so_low if weight > 0 else self.so_high) <= _CLEAR
 
     def is_for(self, weight: float) -> bool:
-        """Whether it has the same sign, by one standard error."""
-        return weight * self.weight > 0 and abs(self.weight) >= self.error
+        """Whether it likely has the same sign: as beyond one standard error."""
+        return (self.so_high if weight > 0 else self.so_low) <= _LIKELY
 
     def __str__(self) -> str:
-        return f"{self.weight:+.2g}"
+        return f"{self.weight if abs(self.weight) >= 0.005 else 0.0:+.2g}"
 
 
 @dataclass(frozen=True)
@@ -212,13 +212,17 @@ class Evidence:
                 return None
             mine = self._arrays.amount(preference.what)[here]
             weight = float(mine.mean() - values.mean()) / variance
-            return Leaning(weight, 1 / math.sqrt(variance * number))
+            so_low = NormalDist().cdf(weight * math.sqrt(variance * number))
+            return Leaning(weight, so_low, 1 - so_low)
         held = int((self._arrays.holds(preference.what) & here).sum())
         share = float(others.holds(preference.what)[there].mean())
         if not share:
             return None
-        error = math.sqrt((1 - share) / (number * share))
-        return Leaning(math.log((held + share) / (number + 1) / share), error)
+        return Leaning(
+            math.log((held + share) / (number + 1) / share),
+            _at_most(held, number, share),
+            _at_least(held, number, share),
+        )
 
     def contradicts(self, preference: Preference) -> bool:
         """Whether the evidence clearly leans the other way, and single layers do not explain it.
@@ -254,8 +258,8 @@ class Evidence:
         """The choices of two layers that are furthest from independent, the clearest first.
 
         What the space itself ties together (two sources of a stage differ) is allowed for.
-        Told are those so many standard deviations of a binomial apart that chance alone would give
-        about one of them in all.
+        Told are those so far apart that chance alone would give about one of them in all, by the
+        tails of a binomial distribution.
         """
         rows, draws = self._arrays.rows, _draws(self.space).rows
         columns = [
@@ -276,14 +280,17 @@ class Evidence:
         apart = np.abs(together - expected) / np.sqrt(self.size * share * (1 - share) + 1e-9)
         variable_of = np.array([index for _, index, _ in columns])
         comparable = (variable_of[:, None] < variable_of[None, :]) & (at_large > 0)
-        limit = NormalDist().inv_cdf(1 - 0.5 / max(2, int(comparable.sum())))
         often = np.maximum(together, expected) >= _OFTEN
-        clear = comparable & often & (apart >= limit) & (np.abs(together - expected) >= 1)
+        clear = comparable & often & (apart >= 1) & (np.abs(together - expected) >= 1)
+        rarely = 0.5 / max(1, int(comparable.sum()))
         order = sorted(zip(*np.nonzero(clear), strict=True), key=lambda at: -apart[at])
-        return [
-            Pair(columns[a][0], columns[b][0], int(together[a, b]), float(expected[a, b]))
-            for a, b in order[:most]
-        ]
+        found = []
+        for a, b in order:
+            both, chance = int(together[a, b]), float(share[a, b])
+            tail = _at_least if both > expected[a, b] else _at_most
+            if tail(both, self.size, chance) <= rarely:
+                found.append(Pair(columns[a][0], columns[b][0], both, float(expected[a, b])))
+        return found[:most]
 
 
 _WORD = {"operator": "is", "source": "from"}
@@ -350,6 +357,28 @@ def _amount(space: Space, measure: str) -> Amount:
 
 def _count(space: Space, *formulas: Formula) -> int:
     return Subspace(space, And(formulas)).count()
+
+
+def _at_most(held: int, number: int, share: float) -> float:
+    """How likely at most so many of a number of independent draws have a share's chance each."""
+    if share >= 1:
+        return float(held >= number)
+    if share <= 0:
+        return 1.0
+    logs = (
+        math.lgamma(number + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(number - k + 1)
+        + k * math.log(share)
+        + (number - k) * math.log1p(-share)
+        for k in range(held + 1)
+    )
+    return min(1.0, sum(map(math.exp, logs)))
+
+
+def _at_least(held: int, number: int, share: float) -> float:
+    """The same for at least so many."""
+    return _at_most(number - held, number, 1 - share)
 
 
 def _variance(values: list[int]) -> float:

@@ -107,7 +107,17 @@ def without_leanings(file: ast.File) -> ast.File:
 
 
 def is_leaning(block: ast.Block) -> bool:
-    return isinstance(block, ast.Principle) and block.why.startswith(_OF_ARCHIVE)
+    """Whether a principle has the reason of a leaning, and says no more than one does."""
+    return (
+        isinstance(block, ast.Principle)
+        and block.why in (_OF_ARCHIVE, _OF_SEARCH)
+        and all(
+            isinstance(clause, ast.Prefer)
+            and isinstance(clause.target, ast.OperatorIs | ast.SourceIs)
+            and clause.when is None
+            for clause in block.clauses
+        )
+    )
 
 
 def _principles(

@@ -9,6 +9,7 @@ principles are to explore, none goes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -25,6 +26,7 @@ Step = Literal["learn", "update", "explore"]
 Statement = TypeVar("Statement", bound=ast.Statement)
 
 _MARK = "# measured:"
+_LONGEST_TOLD = 300
 _NOTES = ("# learn:", "# update:", "# explore:")
 
 
@@ -43,8 +45,10 @@ def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[s
             blocks += measures.told(block, of_name[block.name.text])
         else:
             blocks.append(block)
-    if measures.dropped:
-        blocks = [block for block in blocks if not isinstance(block, ast.Expect | ast.Test)]
+    tests = [block for block in blocks if isinstance(block, ast.Expect | ast.Test)]
+    if measures.dropped and tests:
+        blocks = [block for block in blocks if block not in tests]
+        measures.dropped.append("the tests of the file, which were for these claims as well")
     return replace(file, blocks=tuple(_headed(blocks, _history(brief)))), measures.dropped
 
 
@@ -65,7 +69,6 @@ class _Measures:
 
     def __init__(self, step: Step, brief: Brief, report: Report) -> None:
         self.step = step
-        self.report = report
         self.dropped: list[str] = []
         self._effects = {effect.principle: effect for effect in report.effects}
         self._archive = Evidence(brief.space, brief.archive.architectures)
@@ -113,7 +116,8 @@ class _Measures:
         if against and self._found is not None:
             against = self._found.contradicts(preference)
         if against:
-            self.dropped.append(f"`{print_clause(clause)}` of `{name}`: measured {measured}")
+            written = textwrap.shorten(print_clause(clause), _LONGEST_TOLD, placeholder=" ...")
+            self.dropped.append(f"`{written}` of `{name}`: measured {measured}")
             return
         if measured:
             clause = replace(

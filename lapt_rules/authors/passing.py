@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
@@ -71,8 +72,8 @@ def _bound(text: str, brief: Brief) -> ast.File:
         _, errors = bind_tolerant(parsed, brief.space)
         if not errors:
             return parsed
-        line = errors[0].span.line
-        wrong = max((n for n, b in enumerate(parsed.blocks) if b.span.line <= line), default=0)
-        if wrong == 0:
+        starts = [block.span.line for block in parsed.blocks]
+        wrong = {bisect_right(starts, error.span.line) - 1 for error in errors}
+        if not wrong - {-1, 0}:
             return bare
-        blocks = [block for n, block in enumerate(parsed.blocks) if n != wrong]
+        blocks = [block for n, block in enumerate(parsed.blocks) if n not in wrong or n == 0]

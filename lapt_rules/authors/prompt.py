@@ -84,10 +84,16 @@ def standing_values(brief: Brief, with_model: bool = True) -> dict[str, str]:
         "last": space.layers[-1].name,
         "wanted": f"but at least {10 * brief.population} architectures",
         "origin": brief.archive.origin,
-        "left": "an unknown number" if brief.left is None else str(brief.left),
+        "left": _left(brief),
         "round": "an unknown number" if brief.round is None else str(brief.round),
         "shown": "the best architectures found" if brief.trials else "the architectures shown",
     }
+
+
+def _left(brief: Brief) -> str:
+    if brief.left is None:
+        return "an unknown number"
+    return f"{brief.left}{' (the next round is the last)' if brief.left == brief.round else ''}"
 
 
 def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
@@ -107,7 +113,7 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
         "found": trial_lines(best),
         "rest": trial_lines(rest) if rest else "(none)",
         "weights": layer_weights(brief),
-        "progress": progress(brief.trials),
+        "progress": progress(brief),
         "agreement": agreement(brief.principles.preferences, brief),
         "changes": "\n".join(told) or "(no two of them differ in one choice alone)",
         "left_out": left_out(brief, report.subspace) if report.subspace else "(not known)",

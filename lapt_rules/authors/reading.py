@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-from lapt_rules.language.parser import MAX_CHARACTERS, parse_tolerant
-
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL)
 _FENCE = re.compile(
     r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
@@ -21,7 +19,10 @@ _BEGINS = re.compile(
 _TYPESET = str.maketrans(
     {"\u201c": '"', "\u201d": '"', "\u2264": "<=", "\u2265": ">=", "\u00a0": " "}
 )
-_MOST_LINES_CUT = 40
+_STATEMENT = re.compile(
+    r"^[ \t]*(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b",
+    re.MULTILINE,
+)
 
 
 def principle_file(answer: str, space: str) -> str | None:
@@ -57,10 +58,8 @@ def _is_comment(lines: str) -> bool:
 
 
 def _without_prose(text: str) -> str:
-    """The text less the lines after the file, where taking some away makes it a file."""
-    lines = text[:MAX_CHARACTERS].split("\n")
-    for cut in range(min(_MOST_LINES_CUT, len(lines))):
-        part = "\n".join(lines[: len(lines) - cut])
-        if not parse_tolerant(part)[1]:
-            return part
-    return text
+    """The text less the paragraphs after the file: those in which no line begins a statement."""
+    paragraphs = re.split(r"\n[ \t]*\n", text)
+    while len(paragraphs) > 1 and not _STATEMENT.search(paragraphs[-1]):
+        paragraphs.pop()
+    return "\n\n".join(paragraphs)

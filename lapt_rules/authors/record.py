@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,7 @@ from lapt_rules.authors.backend import (
     Tool,
     ToolCall,
     Usage,
+    sound,
 )
 from lapt_rules.errors import LaptError
 from lapt_rules.writing import append_line, make_folder, write_whole
@@ -137,6 +139,7 @@ class Recorder:
         except LaptError:
             self._append(_Exchange(request.key, asked))
             raise
+        reply = _sound(reply)
         file = self._kept("assistant", reply.text)
         answered = _Answered(file, reply.calls, reply.finish, reply.constrained, reply.usage)
         self._append(_Exchange(request.key, asked, answered))
@@ -261,6 +264,15 @@ class Replay:
             message = f"{path}: cannot be read: {error.strerror or error}"
             fix = f"name a run folder with a {FOLDER}/ in it, as runs with a language model write"
             raise AuthorError(message, fix) from error
+
+
+def _sound(reply: Reply) -> Reply:
+    """The reply as it can be written to a file."""
+    calls = tuple(
+        ToolCall(sound(call.identity), sound(call.name), sound(call.arguments))
+        for call in reply.calls
+    )
+    return replace(reply, text=sound(reply.text), calls=calls)
 
 
 def _count_key(messages: Sequence[Message]) -> str:

@@ -161,19 +161,20 @@ def facts(evidence: Evidence, in_full: bool) -> str:
     return "\n".join(lines)
 
 
-def progress(trials: Sequence[Trial]) -> str:
-    """How the last round compares, as Algorithm 2 looks at it."""
-    rounds = {trial.iteration for trial in trials}
-    if len(rounds) < 2:
+def progress(brief: Brief) -> str:
+    """How the last round compares with those before it, as Algorithm 2 looks at it."""
+    best: dict[int, float] = {}
+    for trial in brief.trials:
+        best[trial.iteration] = max(trial.value, best.get(trial.iteration, -math.inf))
+    if brief.rounds not in best:
+        return "The last round of search found nothing that was not tried before."
+    last = best.pop(brief.rounds)
+    if not best:
         return "The first round of search is over."
-    best = {one: max(t.value for t in trials if t.iteration == one) for one in rounds}
-    last, before = best.pop(max(rounds)), max(best.values())
-    if last > before:
-        return (
-            f"The last round of search found a better architecture: {last:.6g} after {before:.6g}."
-        )
-    better = "nothing better" if last < before else "one as good"
-    return f"The last round of search found {better}: {last:.6g} after {before:.6g}."
+    before = max(best.values())
+    found = "a better architecture" if last > before else "nothing better"
+    found = "one as good" if last == before else found
+    return f"The last round of search found {found}: {last:.6g} after {before:.6g}."
 
 
 def layer_weights(brief: Brief) -> str:

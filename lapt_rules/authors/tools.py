@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.backend import Tool, ToolCall
+from lapt_rules.authors.backend import Tool, ToolCall, sound
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.telling import effects
 from lapt_rules.errors import LaptError
@@ -49,6 +49,10 @@ TOOLS = (
 
 def answer(call: ToolCall, brief: Brief) -> str:
     """The engine's answer to a call; never raises for what is wrong in the call."""
+    return sound(_answer(call, brief))
+
+
+def _answer(call: ToolCall, brief: Brief) -> str:
     known = [tool.name for tool in TOOLS]
     if call.name not in known:
         return f"error: there is no tool `{call.name}`; there are {', '.join(known)}"
@@ -67,9 +71,11 @@ def answer(call: ToolCall, brief: Brief) -> str:
         return _why(report, arguments.get("architecture"), brief)
     if call.name == "test":
         return "\n\n".join([found or "nothing is wrong", *failed_tests(report)])
-    kept = f"keeps {report.count:,} of {report.total:,}" if report.count is not None else found
-    archive = f"and {report.archive_kept} of {report.archive_size} in the archive"
-    return f"{kept}, {archive}\n{effects(report, brief)}"
+    kept = found
+    if report.count is not None:
+        kept = f"keeps {report.count:,} of {report.total:,}"
+        kept += f", and {report.archive_kept} of {report.archive_size} in the archive"
+    return f"{kept}\n{effects(report, brief)}"
 
 
 def failed_tests(report: Report) -> list[str]:

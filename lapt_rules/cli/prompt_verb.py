@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from lapt_rules.authors.backend import Backend
     from lapt_rules.authors.measuring import Step
 
-if TYPE_CHECKING:
-    pass
-
 _CHARACTERS_A_TOKEN = 3.5
 
 
@@ -101,7 +98,7 @@ def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> No
     backend: Backend = Unasked(calls_tools=wanted.author.startswith("api:"))
     if wanted.author.startswith("hf:"):
         backend = wanted.open() or backend
-    messages = LanguageModel(backend, wanted.template()).messages(step, brief)
+    messages = LanguageModel(backend, wanted.template(), wanted.manner()).messages(step, brief)
     counted = backend.count(messages)
     characters = sum(len(message.text) for message in messages)
     tokens = counted or round(characters / _CHARACTERS_A_TOKEN)

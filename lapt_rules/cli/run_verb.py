@@ -117,6 +117,9 @@ def command(
     if given is None and source is None and evaluator != "supernet":
         fix = "give --source TABLE to learn from, or --principles FILE"
         raise RunError("there is nothing to start from", fix)
+    if source is None and evaluator != "supernet" and wanted.author != "miner":
+        fix = "give --source TABLE, or leave --author out"
+        raise RunError(f"without a source there is nothing for {wanted.author} to adapt", fix)
     backend = wanted.open()
     rated_by = Wanted(
         space, evaluator, target, metric, data, epochs, rated, cache, wanted.device, seed, settings

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lapt_rules.authors.api.secret import Screen, Secret, sound
+from lapt_rules.authors.api.secret import Screen, Secret
 from lapt_rules.authors.api.spending import size
 from lapt_rules.authors.api.wire import Failure, complaint, parsed
-from lapt_rules.authors.backend import MOST_CHARACTERS, ToolCall
+from lapt_rules.authors.backend import MOST_CHARACTERS, ToolCall, sound
 
 MOST_LINE = 8 * MOST_CHARACTERS
 """Bytes of one event, or of an answer that is no stream."""

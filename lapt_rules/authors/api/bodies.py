@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from lapt_rules.authors.api.secret import sound
 from lapt_rules.authors.api.wire import parsed
-from lapt_rules.authors.backend import Message, Request, ToolCall
+from lapt_rules.authors.backend import Message, Request, ToolCall, sound
 
 GRAMMAR_TOOL = "principles"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lapt_rules.authors.backend import MOST_CHARACTERS, AuthorError, Told
+from lapt_rules.authors.backend import MOST_CHARACTERS, AuthorError, Told, sound
 
 FEWEST_KEY_CHARACTERS = 8
 SHOWN_CHARACTERS = 300
@@ -45,16 +45,6 @@ class Secret:
     def is_most(self, part: str) -> bool:
         """Whether so long a beginning gives the key away."""
         return 2 * len(part) > len(self._text)
-
-
-def sound(text: str) -> str:
-    r"""The text without NUL, each lone surrogate replaced, so that it can be encoded as UTF-8.
-
-    >>> sound("a\0b\ud800"), sound("\ud83d\ude00") == "\U0001f600"
-    ('ab\ufffd', True)
-    """
-    text = text.replace("\0", "")
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def shown(text: str, secret: Secret | None) -> str:
