@@ -146,7 +146,13 @@ def test_a_template_can_be_replaced(tmp_path: Path) -> None:
         (
             "=== learn ===\n",
             "=== learn ===\n${found}\n",
-            r"`\$\{found\}` has no value in the section",
+            r"`\$\{found\}` has no value in the section `learn`",
+        ),
+        ("=== write ===\n", "=== write ===\n${archive}\n", r"it has one in `learn`, `update`"),
+        (
+            "=== note ===\n",
+            "=== note ===\n\n=== note ===\n",
+            r"mine\.md:\d+: there are two sections",
         ),
     ],
 )
@@ -163,7 +169,7 @@ def test_what_is_put_in_is_not_looked_through_again() -> None:
 
 def test_every_section_and_value_is_used() -> None:
     used = set(re.findall(r"\$\{(\w+)\}", PROMPTS.text))
-    assert used >= set(VALUES)
+    assert used >= {name for names in VALUES.values() for name in names}
     assert set(PROMPTS.sections) - set(SECTIONS) <= used
 
 

@@ -112,8 +112,9 @@ class LanguageModel:
 
     def messages(self, step: Step, brief: Brief) -> tuple[Message, ...]:
         """The prompt that is sent first, in as much detail as the model's window holds."""
-        system = Message("system", self.prompts.fill("system", standing_values(brief)))
-        tools = self.prompts.fill("tools", {}) if self.backend.calls_tools else ""
+        standing = standing_values(brief)
+        system = Message("system", self.prompts.fill("system", standing))
+        tools = self.prompts.fill("tools", standing) if self.backend.calls_tools else ""
 
         def sent(text: str) -> tuple[Message, ...]:
             return system, Message("user", f"{text}\n\n{tools}" if tools else text)

@@ -25,7 +25,7 @@ SECTIONS = (
 )
 """The sections that a template must have; it may have more, for these to use."""
 
-VALUES = {
+_SPACE = {
     "name": "the space",
     "title": "its title",
     "total": "how many architectures it has",
@@ -42,32 +42,51 @@ VALUES = {
     "last": "the last layer",
     "wanted": "how small a subspace may be",
     "origin": "the source task",
+    "shown": "the architectures that rules should keep: the source's, or the best found",
+    "left": "how many evaluations the budget still holds",
+    "round": "how many of them the next round of search spends",
+}
+_SOURCE = {
     "archive_size": "how many architectures of the source are shown",
     "archive": "these, as lists, best first, with their values on the source task",
     "facts": "what the engine counted in them",
+}
+_SEARCH = {
     "principles": "the file in force",
-    "effects": "what each of its principles keeps and rejects",
+    "effects": "what each principle keeps and rejects",
     "trials_count": "how many evaluations of the target were paid for",
     "found_count": "how many of them are shown as the best",
     "found": "these, with their values on the target",
     "rest": "the other evaluations",
     "changes": "what it did to the value on the target to change one choice and nothing else",
-    "left": "how many evaluations the budget still holds",
-    "round": "how many of them the next round of search spends",
     "weights": "the measured weight of every choice of every layer, and how often it was tried",
     "progress": "how the last round of search compares with those before it",
-    "shown": "the architectures that rules should keep: the source's, or the best found",
     "left_out": "what the principles leave out, layer by layer",
+    "agreement": "how far the order of a file agrees with what was found",
+}
+_REFUSED = {
     "diagnostics": "what is wrong with a file, as a person is told",
+    "effects": "what each principle keeps and rejects",
+}
+_PASSED = {
     "count": "how many architectures a file keeps",
     "share": "the same as a share of the space",
     "archive_kept": "how many of the archive it keeps",
+    "effects": "what each principle keeps and rejects",
     "lost": "the architectures of the archive, or the best found, that it loses",
     "dropped": "the claims of a file that the archive contradicts",
     "first_tried": "which architectures the search would try first",
     "agreement": "how far the order of a file agrees with what was found",
 }
-"""What a template may have filled in, and what it stands for."""
+VALUES = {
+    **dict.fromkeys(SECTIONS, _SPACE),
+    "learn": {**_SPACE, **_SOURCE},
+    "update": {**_SPACE, **_SOURCE, **_SEARCH},
+    "explore": {**_SPACE, **_SOURCE, **_SEARCH},
+    "refused": {**_SPACE, **_REFUSED},
+    "passed": {**_SPACE, **_PASSED},
+}
+"""For each section what it may have filled in, and what that stands for."""
 
 _HEADING = re.compile(r"^=== (\w+) ===$", re.MULTILINE)
 
@@ -82,8 +101,16 @@ class Prompts:
     def __init__(self, text: str, path: Path) -> None:
         self.path = path
         self.text = text
-        parts = _HEADING.split(text)
-        self.sections = {n: t.strip("\n") for n, t in zip(parts[1::2], parts[2::2], strict=True)}
+        self.sections: dict[str, str] = {}
+        self._starts: dict[str, int] = {}
+        headings = list(_HEADING.finditer(text))
+        ends = [*(heading.start() for heading in headings[1:]), len(text)]
+        for heading, end in zip(headings, ends, strict=True):
+            if heading[1] in self.sections:
+                where = f"{path}:{self._line(heading.start())}"
+                raise AuthorError(f"{where}: there are two sections `{heading[1]}`", "keep one")
+            self.sections[heading[1]] = text[heading.end() : end]
+            self._starts[heading[1]] = heading.end()
         self._check()
 
     @classmethod
@@ -91,7 +118,7 @@ class Prompts:
         """The template at `path`, or the one that ships; AuthorError where it is not sound."""
         path = path or SHIPPED
         try:
-            return cls(path.read_text(encoding="utf-8"), path)
+            return cls(path.read_text(encoding="utf-8-sig"), path)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             fix = "`lapt prompt --template` prints one to start from"
@@ -102,10 +129,7 @@ class Prompts:
 
         class Known(dict[str, str]):
             def __missing__(known, name: str) -> str:  # noqa: N805
-                if name in self.sections:
-                    return self.fill(name, values)
-                message = f"{self.path}: `${{{name}}}` has no value in the section `{section}`"
-                raise AuthorError(message, "`lapt prompt --values` tells where each stands")
+                return self.fill(name, values)
 
         return Template(self.sections[section]).substitute(Known(values)).strip("\n")
 
@@ -114,26 +138,30 @@ class Prompts:
         if missing:
             fix = "`lapt prompt --template` prints a file that has them all"
             raise AuthorError(f"{self.path}: there is no section {listed(missing)}", fix)
-        known = [*VALUES, *self.sections]
-        for section, text in self.sections.items():
-            for match in Template.pattern.finditer(text):
-                name = match["named"] or match["braced"]
-                if match["escaped"] is None and name not in known:
-                    near = did_you_mean(name or "", known)
-                    fix = f"did you mean `${{{near}}}`?" if near else "write a dollar sign as `$$`"
-                    where = f"{self.path}:{self._line(section, match.start())}"
-                    raise AuthorError(f"{where}: `{match[0]}` stands for nothing", fix)
-            self._check_circle(section, ())
+        for section in SECTIONS:
+            self._check_section(section, section, ())
 
-    def _check_circle(self, section: str, above: tuple[str, ...]) -> None:
+    def _check_section(self, section: str, of: str, above: tuple[str, ...]) -> None:
+        """That all which stands in a section has a value where it is used, in the section `of`."""
         if section in above:
             circle = " in ".join([section, *reversed(above[above.index(section) :])])
             raise AuthorError(f"{self.path}: a section stands in itself: {circle}", "take it out")
+        known = [*VALUES[of], *self.sections]
         for match in Template.pattern.finditer(self.sections[section]):
             name = match["named"] or match["braced"]
-            if name in self.sections and name not in VALUES:
-                self._check_circle(name, (*above, section))
+            if match["escaped"] is not None or name in VALUES[of]:
+                continue
+            if name in self.sections:
+                self._check_section(name, of, (*above, section))
+                continue
+            where = f"{self.path}:{self._line(self._starts[section] + match.start())}"
+            elsewhere = [other for other in SECTIONS if name in VALUES[other]]
+            if elsewhere:
+                message = f"`{match[0]}` has no value in the section `{of}`"
+                raise AuthorError(f"{where}: {message}", f"it has one in {listed(elsewhere)}")
+            near = did_you_mean(name or "", known)
+            fix = f"did you mean `${{{near}}}`?" if near else "write a dollar sign as `$$`"
+            raise AuthorError(f"{where}: `{match[0]}` stands for nothing", fix)
 
-    def _line(self, section: str, offset: int) -> int:
-        start = self.text.index(self.sections[section])
-        return self.text.count("\n", 0, start + offset) + 1
+    def _line(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1

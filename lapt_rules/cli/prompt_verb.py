@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,7 @@ def command(
         text = wanted.template().text
         shell.answer(as_json, {"template": text}, text.rstrip("\n"))
     elif of_values:
-        lines = (f"{'${' + name + '}':<18} {meaning}" for name, meaning in VALUES.items())
-        shell.answer(as_json, {"values": VALUES}, "\n".join(lines))
+        shell.answer(as_json, {"values": VALUES}, _values_text(VALUES))
     elif run_folder is not None:
         if step == "learn":
             raise RunError("a run has learned already", "give --step update, or --step explore")
@@ -88,6 +88,21 @@ def command(
         settings = space.settings
         archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
         _prompt(step, Brief(space, archive, settings.top, settings.population), wanted, as_json)
+
+
+def _values_text(values: Mapping[str, Mapping[str, str]]) -> str:
+    """Each value, what it stands for, and in which sections."""
+    where: dict[str, list[str]] = {}
+    meaning: dict[str, str] = {}
+    for section, names in values.items():
+        for name in names:
+            where.setdefault(name, []).append(section)
+            meaning.setdefault(name, names[name])
+    lines = []
+    for name, sections in where.items():
+        stands = "all" if len(sections) == len(values) else ", ".join(sections)
+        lines.append(f"{'${' + name + '}':<18} {meaning[name]}  [{stands}]")
+    return "\n".join(lines)
 
 
 def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> None:
