@@ -319,6 +319,13 @@ def test_when_no_calls_are_left_no_tools_are_offered() -> None:
     assert offered == [3, 3, 3, 0, 0, 0]
 
 
+def test_without_calls_tools_are_not_spoken_of() -> None:
+    backend = Scripted("Hm.", IN_FENCE, "keep", calls_tools=True)
+    LanguageModel(backend, manner=Manner(calls=0)).learn(BRIEF)
+    assert not any(request.tools for request in backend.requests)
+    assert "You may call" not in backend.last_told[0]
+
+
 def test_calls_are_bounded() -> None:
     def forever(request: Request) -> Reply:
         return call("count", file=GOOD)

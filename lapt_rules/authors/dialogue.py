@@ -114,7 +114,8 @@ class LanguageModel:
         """The prompt that is sent first, in as much detail as the model's window holds."""
         standing = standing_values(brief)
         system = Message("system", self.prompts.fill("system", standing))
-        tools = self.prompts.fill("tools", standing) if self.backend.calls_tools else ""
+        may_ask = self.backend.calls_tools and self.manner.calls > 0
+        tools = self.prompts.fill("tools", standing) if may_ask else ""
 
         def sent(text: str) -> tuple[Message, ...]:
             return system, Message("user", f"{text}\n\n{tools}" if tools else text)

@@ -56,6 +56,8 @@ _OPTIONS = [
                  metavar="SHARE", help="The share of the archive that it must keep as it learns."),
     click.option("--reply-tokens", type=_ATLEAST1, default=4_096, show_default=True, metavar="N",
                  help="Most tokens of one reply."),
+    click.option("--calls", type=click.IntRange(min=0), default=8, show_default=True, metavar="N",
+                 help="Questions to the engine while it thinks, for a server with tools."),
     click.option("--temperature", type=click.FloatRange(0, 5), default=0.7, show_default=True),
     click.option("--device", default="cpu", show_default=True, help="Where torch computes."),
     click.option("--dtype", default="auto", show_default=True, metavar="TYPE",
@@ -86,6 +88,7 @@ class AuthorWanted:
     if_refused: str
     support: float
     reply_tokens: int
+    calls: int
     temperature: float
     device: str
     dtype: str
@@ -121,6 +124,7 @@ class AuthorWanted:
             keep_passing=self.if_refused == "keep",
             support=self.support,
             reply_tokens=self.reply_tokens,
+            calls=self.calls,
             temperature=self.temperature,
         )
 
