@@ -21,7 +21,7 @@ from lapt_rules.authors.api.answers import ChatReading, Reading, ResponsesReadin
 from lapt_rules.authors.api.bodies import chat_body, responses_body
 from lapt_rules.authors.api.dialect import FIELDS, Dialect, is_openai
 from lapt_rules.authors.api.secret import Screen, Secret
-from lapt_rules.authors.api.spending import Budget, Prices, Prompts, estimate, message_size
+from lapt_rules.authors.api.spending import Budget, Prices, PromptSizes, estimate, message_size
 from lapt_rules.authors.api.wire import PASSING, Failure, Wire, checked_address
 from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, Told, Usage
 
@@ -100,7 +100,7 @@ class Api:
         self._timeout = timeout
         self._wire = Wire(checked_address(base_url), key, stall)
         self._budget = Budget(prices, token_budget, cost_budget)
-        self._prompts = Prompts()
+        self._prompts = PromptSizes()
         self._dialect = Dialect(self._wire, model, grammar_field)
         self._pace = pace or Pace()
 

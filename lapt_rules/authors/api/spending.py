@@ -126,7 +126,7 @@ def message_size(message: Message) -> int:
     return size(message.text) + size(message.answers) + calls
 
 
-class Prompts:
+class PromptSizes:
     """How many tokens the prompts so far were, by the server's own count."""
 
     def __init__(self) -> None:
