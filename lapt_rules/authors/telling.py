@@ -105,9 +105,9 @@ def agreement(preferences: Sequence[Preference], brief: Brief) -> str:
     if math.isnan(of_file) or math.isnan(of_layers):
         return "There are no evaluations yet that this order could be compared with."
     return (
-        f"On the {len(values)} evaluations that order agrees with the values by\n"
-        f"Kendall's tau {of_file:.2f} (1 is the same order, 0 is chance), that of single layers "
-        f"alone by {of_layers:.2f}."
+        f"On the {len(values)} evaluations, from which weights were measured, too, that order\n"
+        f"agrees with the values by Kendall's tau {of_file:.2f} (1 is the same, 0 is chance),\n"
+        f"that of single layers alone by {of_layers:.2f}."
     )
 
 
