@@ -153,12 +153,16 @@ class LanguageModel:
     def _revision(self, step: Step, brief: Brief) -> str:
         if not len(brief.archive):
             raise AuthorError("the archive is empty", "use a source table with architectures")
-        talk = _Talk(self, brief, [*self.messages(step, brief)])
+        messages = self.messages(step, brief)
+        narrow = (
+            "" if self._fits(messages) else f" The prompt overflowed {self.backend.window} tokens."
+        )
+        talk = _Talk(self, brief, [*messages])
         talk.reply(may_ask=True)
         report, note = self._repaired(step, brief, talk)
         report, revisions = self._revised(step, brief, talk, report)
         file, dropped = measured(step, brief, report)
-        note = f"# {step}: by {self.name}; {note}, {_plural(revisions, 'revision')}."
+        note = f"# {step}: by {self.name}; {note}, {_plural(revisions, 'revision')}.{narrow}"
         return with_leanings(file, brief, leanings(brief), note, *_comments(dropped))
 
     def _repaired(self, step: Step, brief: Brief, talk: _Talk) -> tuple[Report, str]:
