@@ -123,6 +123,15 @@ def test_an_author_that_cannot_be_is_told_with_a_way_out(
     assert not (tmp_path / "run").exists()
 
 
+def test_prompts_that_are_wrong_are_told_before_anything_else(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "mine.md").write_text("=== learn ===\n")
+    options = ("--author", f"hf:{model}", "--prompts", tmp_path / "mine.md")
+    found = lapt(*LEARN, *options, "--out", tmp_path / "run")
+    assert found.returncode == 2
+    assert "there is no section `system`" in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("prices", ["1", "a,b", "-1,2", "nan,1", "1,2,3"])
 def test_prices_are_two_numbers(prices: str) -> None:
     found = lapt(*LEARN, "--prices", prices)

@@ -220,8 +220,7 @@ class LanguageModel:
         """What an author is told of a file that the gate admits."""
         assert report.subspace is not None
         count = report.subspace.count()
-        _, dropped = measured(step, brief, report)
-        in_force = self._in_force(step, brief, report)
+        in_force, dropped = self._in_force(step, brief, report)
         return talk.prompt(
             "passed",
             count=f"{count:,}",
@@ -252,15 +251,16 @@ class LanguageModel:
         With what is measured a file may also grow beyond a limit of the language.
         """
         try:
-            self._in_force(step, brief, report).best(_ORDERED + 2 * len(brief.trials), seed=0)
+            in_force, _ = self._in_force(step, brief, report)
+            in_force.best(_ORDERED + 2 * len(brief.trials), seed=0)
         except (LimitError, PrincipleError) as error:
             return f"error: {error}"
         return ""
 
-    def _in_force(self, step: Step, brief: Brief, report: Report) -> Subspace:
-        """The subspace that would be searched: measured, and with leanings."""
-        file, _ = measured(step, brief, report)
-        return refine(brief.space, with_leanings(file, brief, leanings(brief)))
+    def _in_force(self, step: Step, brief: Brief, report: Report) -> tuple[Subspace, list[str]]:
+        """What would be searched, measured and with leanings; and the claims that are taken out."""
+        file, dropped = measured(step, brief, report)
+        return refine(brief.space, with_leanings(file, brief, leanings(brief))), dropped
 
     def _support(self, step: Step) -> float:
         """Adapted principles may leave the source's archive behind."""

@@ -103,6 +103,8 @@ class AuthorWanted:
         """The language model; None for the miner."""
         from lapt_rules.authors.naming import BackendSetting, backend_named
 
+        if self.author != "miner":
+            self.template()  # a mistake in it is told before a model is loaded or a folder made
         names = BackendSetting.__dataclass_fields__
         setting = BackendSetting(**{name: getattr(self, name) for name in names})
         shell.status(f"opening {self.author}")

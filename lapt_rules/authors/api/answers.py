@@ -5,6 +5,7 @@ Whatever a server sends, a reading ends: with a reply, a reply that was cut, or 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-class Reading:
+class Reading(ABC):
     """What has come of an answer. `whole` tells that it may be used, `cut` that it was too long."""
 
     def __init__(self, screen: Screen, secret: Secret | None) -> None:
@@ -47,8 +48,9 @@ class Reading:
         self.unshown = 0
         """Bytes that were written besides the text: reasoning, and calls of tools."""
 
+    @abstractmethod
     def feed(self, data: bytes) -> bool:
-        raise NotImplementedError
+        """Whether it wants more."""
 
     def end(self) -> None:
         """To be called once after the last byte."""
