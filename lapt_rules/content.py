@@ -32,9 +32,13 @@ def grammar() -> str:
     return (shipped() / "grammar" / "principles.lark").read_text(encoding="utf-8")
 
 
-def space_names() -> list[str]:
-    """Every space that can be loaded by name, in alphabetical order."""
-    return sorted({file.parent.name for root in roots() for file in _space_files(root)})
+def space_folders() -> dict[str, Path]:
+    """Every space that can be loaded by name, in alphabetical order, with its folder."""
+    found: dict[str, Path] = {}
+    for root in roots():
+        for file in _space_files(root):
+            found.setdefault(file.parent.name, file.parent)
+    return dict(sorted(found.items()))
 
 
 def space_folder(name: str) -> Path:
@@ -42,11 +46,9 @@ def space_folder(name: str) -> Path:
 
     Raises SpaceError with the nearest name where there is none.
     """
-    for root in roots():
-        for file in _space_files(root):
-            if file.parent.name == name:
-                return file.parent
-    known = space_names()
+    known = space_folders()
+    if name in known:
+        return known[name]
     near = did_you_mean(name, known)
     raise SpaceError(
         f"there is no space `{name}`",

@@ -8,6 +8,7 @@ second line what to do about it.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,15 +85,22 @@ class ConflictError(LaptError):
         )
 
 
+_LONGEST_COMPARED = 100
+_MOST_COMPARED = 1_000
+"""Comparing names takes time, and both a name and the candidates may come from a file."""
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate nearest to a misspelt `name`, or None.
+    """The candidate nearest to a misspelt `name`, or None; the first 1,000 are compared.
 
     >>> did_you_mean("nor_conv3x3", ["nor_conv_3x3", "none"])
     'nor_conv_3x3'
     >>> did_you_mean("zebra", ["nor_conv_3x3", "none"]) is None
     True
     """
-    names = list(candidates)
+    if not 0 < len(name) <= _LONGEST_COMPARED:
+        return None
+    names = list(islice(candidates, _MOST_COMPARED))
     folded = {candidate.lower(): candidate for candidate in reversed(names)}
     matches = get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     return folded[matches[0]] if matches else None
@@ -104,6 +112,15 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
     >>> listed(["conv", "pool"])
     '`conv`, `pool`'
     """
-    quoted = [f"`{name}`" for name in names]
-    shown = ", ".join(quoted[:limit])
-    return f"{shown} and {len(quoted) - limit} more" if len(quoted) > limit else shown
+    given = list(names)
+    shown = ", ".join(f"`{name}`" for name in given[:limit])
+    return f"{shown} and {len(given) - limit:,} more" if len(given) > limit else shown
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """A text that a message quotes, cut where it is too long to be read.
+
+    >>> shortened("nor_conv_3x3"), shortened("nor_conv_3x3", 5)
+    ('nor_conv_3x3', 'nor_…')
+    """
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lapt_rules import content
-from lapt_rules.errors import ArchitectureError, LaptError, did_you_mean, listed
+from lapt_rules.errors import ArchitectureError, LaptError, did_you_mean, listed, shortened
 
 if TYPE_CHECKING:
     from lapt_rules.language.syntax import File
@@ -232,7 +232,7 @@ class Space:
         if number is None:
             near = did_you_mean(operator, self.operator_index)
             raise ArchitectureError(
-                f"{layer.name}: {self.name} has no operator `{operator}`",
+                f"{layer.name}: {self.name} has no operator `{shortened(operator)}`",
                 f"did you mean `{near}`?" if near else f"use one of {listed(self.operator_index)}",
             )
         return number
@@ -248,9 +248,8 @@ class Space:
         >>> str(load_space("trans101").parse("[none, none, none, none, none, nor_conv_3x3]"))
         '64-41414-0_00_003'
         """
-        written = text.strip()
-        if written.startswith("[") and written.endswith("]"):
-            entries = [entry.split(" from ") for entry in written[1:-1].split(",")]
+        if _is_list(text):
+            entries = [entry.split(" from ") for entry in text.strip()[1:-1].split(",")]
             operators = [entry[0].strip() for entry in entries]
             sources = [entry[1].strip() if len(entry) > 1 else None for entry in entries]
             return self.architecture(operators, sources)
@@ -258,19 +257,35 @@ class Space:
             read = notation.read(text)
             if read is not None:
                 return self.architecture(*read)
+        other = self.elsewhere(text)
+        example = self._shown_example
         raise ArchitectureError(
-            f"`{_shortened(text)}` is not an architecture of {self.name}", self._reading_hint(text)
+            f"`{shortened(text)}` is not an architecture of {self.name}",
+            f"it is one of {other}; {self.name} writes {example}"
+            if other
+            else f"write it like {example}, or as a list [OP, OP, ...]",
         )
 
-    def _reading_hint(self, text: str) -> str:
-        for name in content.space_names():
-            try:
-                other = load_space(name)
-            except LaptError:
-                continue
-            if other is not self and any(n.read(text) for n in other.notations):
-                return f"it is one of {name}; {self.name} writes {self._shown_example}"
-        return f"write it like {self._shown_example}, or as a list [OP, OP, ...]"
+    def recognizes(self, text: str) -> bool:
+        """Whether a text has the form of an architecture; a name in it may still be wrong.
+
+        >>> space = load_space("trans101")
+        >>> space.recognizes("3_33_339"), space.recognizes("jigsaw")
+        (True, False)
+        """
+        return _is_list(text) or any(notation.read(text) for notation in self.notations)
+
+    def elsewhere(self, text: str) -> str | None:
+        """The name of another known space in whose notation a text is written, if there is one.
+
+        >>> load_space("nas201").elsewhere("3_33_333")
+        'trans101'
+        """
+        for name, folder in content.space_folders().items():
+            notations = () if folder.resolve() == self.folder else _notations(folder.resolve())
+            if any(notation.read(text) for notation in notations):
+                return name
+        return None
 
     @cached_property
     def example(self) -> Architecture:
@@ -355,6 +370,23 @@ def _load(folder: Path) -> Space:
     return space
 
 
+@cache
+def _notations(folder: Path) -> tuple[Notation, ...]:
+    """How a space writes its architectures, without its invariants, which take long to read."""
+    from lapt_rules.space_file import read_space
+
+    try:
+        return read_space(folder).notations
+    except LaptError:
+        return ()
+
+
+def _is_list(text: str) -> bool:
+    """Whether a text is written as a list of operators."""
+    written = text.strip()
+    return written.startswith("[") and written.endswith("]")
+
+
 def _source_number(layer: Layer, source: str | None) -> int | None:
     if len(layer.sources) == 1 and source in (None, layer.sources[0]):
         return None
@@ -365,11 +397,7 @@ def _source_number(layer: Layer, source: str | None) -> int | None:
         )
     if source not in layer.sources:
         raise ArchitectureError(
-            f"{layer.name}: `{source}` is not one of its sources",
+            f"{layer.name}: `{shortened(source)}` is not one of its sources",
             f"use one of {listed(layer.sources)}",
         )
     return layer.sources.index(source)
-
-
-def _shortened(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

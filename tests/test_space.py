@@ -165,7 +165,7 @@ def test_a_users_own_space_works_by_the_same_door(
     text = OWN.replace("{first}-{second}", "{first}-{second}@{second.source}")
     own_space(tmp_path, text)
     monkeypatch.setenv("LAPT_PATH", str(tmp_path))
-    assert "own" in content.space_names()
+    assert "own" in content.space_folders()
     space = load_space(Path(tmp_path / "spaces" / "own"))
     assert whole(space).count() == 2 * 2 * 2
     kept = space.refine("space own principle p require second from middle and longest(conv) == 2")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import table
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lapt_rules.errors import TableError
+from lapt_rules.errors import TableError, did_you_mean
 from lapt_rules.evaluate.table import Table, TargetTable, load_table, table_from_api
+from lapt_rules.evaluate.table_file import _keys
 from lapt_rules.space import Space
 from lapt_rules.subspace import whole
 
@@ -214,6 +218,105 @@ def test_what_is_no_table_is_refused(
     with pytest.raises(TableError) as caught:
         load_table(written(tmp_path, content), trans101)
     assert message in str(caught.value)
+
+
+FOREIGN = {f"key{number}": {"value": 1.0} for number in range(5_000)}
+"""10,000 keys, none of which is an architecture."""
+
+
+def test_a_json_of_something_else_is_refused_before_it_is_parsed(
+    tmp_path: Path, nas201: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", pytest.fail)
+    for content in (FOREIGN, {"task": dict.fromkeys(map(str, range(9_999)))}):
+        with pytest.raises(TableError) as caught:
+            load_table(written(tmp_path, content), nas201)
+        assert "none of its first 10,000 keys is an architecture of nas201" in str(caught.value)
+        assert "nas201 writes |" in caught.value.fix
+
+
+def test_a_json_of_something_else_is_compared_with_no_name(
+    tmp_path: Path, nas201: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lapt_rules.evaluate.table_file.did_you_mean", pytest.fail)
+    some = dict(list(FOREIGN.items())[:100])
+    for task in ("", "value"):
+        with pytest.raises(TableError, match="no key of it is an architecture of nas201"):
+            load_table(written(tmp_path, some), nas201, task)
+
+
+@pytest.mark.parametrize("number", [10, 4_096])
+def test_a_table_of_another_space_is_told(
+    tmp_path: Path, trans101: Space, nas201: Space, number: int
+) -> None:
+    entries = dict(list(made_up(trans101).items())[:number])
+    content = {arch: {"a": value, "b": value, "c": value} for arch, value in entries.items()}
+    with pytest.raises(TableError, match="it is a table of trans101; nas201 writes"):
+        load_table(written(tmp_path, content), nas201)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace('"64-', r'"\u0036\u0034-'),
+        lambda text: "\ufeff" + text.replace(":", " \n: "),
+    ],
+)
+def test_a_table_may_hold_much_beside_its_architectures(
+    tmp_path: Path,
+    trans101: Space,
+    change: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As TransNAS's own data: the other space, which comes first, has 3,256 architectures."""
+    monkeypatch.setattr("lapt_rules.evaluate.table_file.MAX_FOREIGN", 3_300)
+    other = {f"64-{number}-basic": {"jigsaw": {}} for number in range(3_256)}
+    micro = {arch: {"jigsaw": {"metrics": {"a": v}}} for arch, v in made_up(trans101).items()}
+    path = written(tmp_path, change(json.dumps({"macro": other, "micro": micro})))
+    assert len(load_table(path, trans101, metric="a").values) == 4_096
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+def outer_keys(value: Any, depth: int = 1) -> list[str]:
+    """The keys of a value and of what is right inside it, in the order in which it is written."""
+    found = []
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        found += [key] if isinstance(value, dict) else []
+        if depth == 1 and isinstance(inner, dict | list):
+            found += outer_keys(inner, depth + 1)
+    return found
+
+
+@given(st.dictionaries(st.text(), JSON), st.booleans(), st.sampled_from([None, 1]))
+def test_the_keys_that_are_looked_at_are_those_of_the_parser(
+    value: dict[str, Any], escaped: bool, indent: int | None
+) -> None:
+    text = json.dumps(value, ensure_ascii=escaped, indent=indent)
+    assert [json.loads(b'"%s"' % key) for key in _keys(text.encode())] == outer_keys(value)
+
+
+def test_a_json_that_is_too_large_is_not_read(
+    tmp_path: Path, trans101: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, made_up(trans101))
+    monkeypatch.setattr("lapt_rules.evaluate.table_file.MAX_BYTES", path.stat().st_size)
+    assert len(load_table(path, trans101).values) == 4_096
+    monkeypatch.setattr("lapt_rules.evaluate.table_file.MAX_BYTES", path.stat().st_size - 1)
+    with pytest.raises(TableError, match="larger than"):
+        load_table(path, trans101)
+
+
+def test_a_misspelt_name_is_compared_with_a_thousand_at_most() -> None:
+    names = iter(f"task{number}" for number in range(2_000))
+    assert did_you_mean("tusk7", names) == "task7"
+    assert next(names) == "task1000"
+    assert did_you_mean("t" * 1_000, ["t" * 1_000]) is None
 
 
 def test_a_task_of_a_table_without_tasks_is_refused(tmp_path: Path, trans101: Space) -> None:

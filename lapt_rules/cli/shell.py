@@ -115,7 +115,7 @@ def read_table(written: str, space: Space, metric: str = "") -> Table:
     from lapt_rules.evaluate.table import load_table
 
     path, task = split_table(written)
-    if not path.exists() and str(path) in content.space_names():
+    if not path.exists() and str(path) in content.space_folders():
         shipped = content.space_folder(str(path)) / "table.npz"
         path = shipped if shipped.exists() else path
     return load_table(path, space, task, metric)

@@ -18,7 +18,7 @@ def command(as_json: bool) -> None:
 
     lines = []
     entries: list[dict[str, object]] = []
-    for name in content.space_names():
+    for name in content.space_folders():
         try:
             space = load_space(name)
         except LaptError as error:
