@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -341,7 +342,7 @@ def test_a_metric_can_be_named(tmp_path: Path) -> None:
 def test_a_broken_space_of_ones_own_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "spaces" / "mine").mkdir(parents=True)
     (tmp_path / "spaces" / "mine" / "space.toml").write_text("name = 1")
-    found = lapt("spaces", cwd=tmp_path)
+    found = lapt("spaces", "--content", tmp_path)
     assert found.returncode == 0
     assert "cannot be used" in found.stdout
     assert "9,119,789,245,425,254,400" in found.stdout
@@ -491,6 +492,31 @@ def test_costs_of_a_space_without_a_network(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
     (folder / "space.toml").write_text(text.replace('name = "nas201"', 'name = "mine"'))
-    found = lapt("costs", "mine", cwd=tmp_path)
+    found = lapt("costs", "mine", "--content", tmp_path)
     assert found.returncode == 2
     assert "models/mine.py" in found.stderr
+
+
+# --------------------------------------------------------------------------------- a user's content
+
+
+def test_content_of_ones_own_may_stand_before_and_after_the_verb(tmp_path: Path) -> None:
+    folder = tmp_path / "spaces" / "mine"
+    folder.mkdir(parents=True)
+    text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()
+    (folder / "space.toml").write_text(text.replace('name = "nas201"', 'name = "mine"'))
+    for arguments in (("--content", ".", "show", "mine"), ("show", "mine", "--content", ".")):
+        found = lapt(*arguments, cwd=tmp_path)
+        assert found.stdout.startswith("mine: NAS-Bench-201")
+        assert found.stderr == f"using spaces/mine from {tmp_path}\n"
+    found = lapt("show", "mine", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "--content ." in found.stderr
+
+
+def test_a_run_records_the_content_of_ones_own(tables: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "trans101.py").write_text("never read\n")
+    lapt(*run_arguments(tables, "--content", tmp_path, "--out", tmp_path / "out"))
+    recorded = json.loads((tmp_path / "out" / "run.json").read_text())["content"]
+    assert recorded == {"models/trans101.py": hashlib.sha256(b"never read\n").hexdigest()}

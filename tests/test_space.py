@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import table
+from conftest import ROOT, table
 
 from lapt_rules import content
-from lapt_rules.errors import ArchitectureError, PrincipleError, SpaceError
+from lapt_rules.errors import ArchitectureError, LaptError, ModelError, PrincipleError, SpaceError
 from lapt_rules.logic.plain import is_well_formed
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import moves, whole
@@ -170,6 +172,68 @@ def test_a_users_own_space_works_by_the_same_door(
     assert whole(space).count() == 2 * 2 * 2
     kept = space.refine("space own principle p require second from middle and longest(conv) == 2")
     assert [str(one) for one in kept] == ["dense-dense@middle"]
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a user's own with the space `own` and a model; it is the current folder."""
+    own_space(tmp_path, OWN.replace("{first}-{second}", "{first}-{second}@{second.source}"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "nas201.py").write_text("raise AssertionError('this ran')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAPT_PATH", "")
+    return tmp_path
+
+
+def test_content_in_the_current_folder_is_used_only_where_it_is_asked_for(own_folder: Path) -> None:
+    assert content.model_file("nas201") == content.shipped() / "models" / "nas201.py"
+    assert content.own_files("nas201") == {}
+    with pytest.raises(SpaceError, match=r"--content \.` to use \./spaces/own/space\.toml"):
+        load_space("own")
+    (own_folder / "models" / "own.py").touch()
+    with pytest.raises(ModelError, match=r"--content \.` to use \./models/own\.py"):
+        content.model_file("own")
+    content.use(Path())
+    assert load_space("own").folder == own_folder / "spaces" / "own"
+    assert content.model_file("nas201") == own_folder / "models" / "nas201.py"
+    assert content.own_files("nas201").keys() == {"models/nas201.py"}
+
+
+def test_content_of_a_users_own_is_said_once(
+    own_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content.use(own_folder)
+    for _ in range(2):
+        load_space("nas201")
+        load_space("own")
+        content.model_file("nas201")
+    assert caplog.messages == [
+        f"using spaces/own from {own_folder}",
+        f"using models/nas201.py from {own_folder}",
+    ]
+
+
+def test_processes_that_are_started_use_the_same_content(own_folder: Path) -> None:
+    content.use(own_folder)
+    code = "from lapt_rules.space import load_space; print(load_space('own').title)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.stdout == "A chain of two layers\n"
+
+
+def test_a_folder_without_content_is_refused(own_folder: Path) -> None:
+    with pytest.raises(LaptError, match="neither spaces/ nor models/"):
+        content.use(own_folder / "spaces")
+
+
+def test_the_hint_for_a_wrong_text_reads_no_invariants_of_other_spaces(
+    own_folder: Path, nas201: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content.use(own_folder)
+    monkeypatch.setattr("lapt_rules.logic.binding.invariants", pytest.fail)
+    with pytest.raises(ArchitectureError, match="it is one of own; nas201 writes"):
+        nas201.parse("dense-dense@start")
+    with pytest.raises(ArchitectureError, match="write it like"):
+        nas201.parse("dense")
 
 
 @pytest.mark.parametrize(

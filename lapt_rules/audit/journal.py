@@ -1,6 +1,7 @@
 """The run folder: a record of a run that a person can read.
 
-    run.json              what was asked for: space, tables, author, searcher, settings, seed
+    run.json              what was asked for: space, tables, author, searcher, settings, seed; and
+                          the SHA-256 of a space and model of the user's own
     archive.jsonl         the source architectures that the author was shown, best first
     principles/1-learn.lapt, 2-update.lapt, ...   every revision, in order
     dialogue/             what a language model was asked and answered: `lapt_rules.authors.record`
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lapt_rules import content
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.search.searcher import Trial
@@ -50,7 +52,8 @@ class RunFolder(Journal):
         return folder
 
     def started(self, request: dict[str, object], archive: Archive | None) -> None:
-        self._write("run.json", _pretty(request))
+        own = content.own_files(str(request["space"]))
+        self._write("run.json", _pretty({**request, "content": own} if own else request))
         if archive is not None:
             members = (
                 {"architecture": str(member.architecture), "value": member.value}

@@ -6,10 +6,12 @@ import importlib
 import json
 import os
 import sys
+from functools import cache
 from typing import Any, NoReturn
 
 import click
 
+from lapt_rules.cli import shell
 from lapt_rules.errors import LaptError, PrincipleError
 
 VERBS = {
@@ -40,11 +42,7 @@ class _Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"lapt_rules.cli.{cmd_name}_verb")
-        command: click.Command = module.command
-        return command
+        return _verb(cmd_name) if cmd_name in VERBS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -61,6 +59,15 @@ class _Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
+@cache
+def _verb(name: str) -> click.Command:
+    """A verb, before or after which `--content` may stand."""
+    module = importlib.import_module(f"lapt_rules.cli.{name}_verb")
+    command: click.Command = shell.content_option(module.command)
+    return command
+
+
+@shell.content_option
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

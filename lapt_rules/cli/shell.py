@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lapt_rules.space import Architecture, Space
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=click.Command)
 
 
 def json_option(verb: Verb) -> Verb:
@@ -35,6 +36,22 @@ def space_option(verb: Verb) -> Verb:
 def metric_option(verb: Verb) -> Verb:
     text = "What to read of a table that holds several metrics; larger counts as better."
     return click.option("--metric", default="", metavar="NAME", help=text)(verb)
+
+
+def content_option(command: Command) -> Command:
+    """`--content FOLDER`: the only way, beside LAPT_PATH, that a user's own content is used."""
+
+    def use(ctx: click.Context, param: click.Parameter, folders: tuple[Path, ...]) -> None:
+        from lapt_rules import content
+
+        for folder in reversed(folders):
+            content.use(folder)
+
+    return click.option(
+        "--content", multiple=True, metavar="FOLDER", expose_value=False, is_eager=True,
+        callback=use, type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Your own spaces/ and models/, which come before those that ship.  [LAPT_PATH]",
+    )(command)  # fmt: skip
 
 
 def file_argument(verb: Verb) -> Verb:

@@ -18,9 +18,9 @@ def command(as_json: bool) -> None:
 
     lines = []
     entries: list[dict[str, object]] = []
-    for name in content.space_folders():
+    for name, folder in content.space_folders().items():
         try:
-            space = load_space(name)
+            space = load_space(folder)
         except LaptError as error:
             lines.append(f"{name:<12} cannot be used: {error.message.splitlines()[0]}")
             entries.append({"name": name, "error": error.message})
