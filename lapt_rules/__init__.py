@@ -7,6 +7,7 @@
     subspace = space.refine(principles)          # exact; raises with a minimal conflict
     subspace.count(), subspace.sample(10, seed=0)
     lapt.explain(principles, subspace.unrank(0))
+    lapt.run(space, target=my_function)          # a function of an architecture, larger is better
 
 The names below are imported when they are first used, so that the command starts at once.
 """
@@ -26,16 +27,17 @@ if TYPE_CHECKING:
     from lapt_rules.authors.miner import Miner
     from lapt_rules.authors.naming import author_of, backend_named
     from lapt_rules.errors import LaptError
-    from lapt_rules.evaluate.evaluator import Archive, Evaluator
+    from lapt_rules.evaluate.evaluator import Archive, Evaluator, Rated
     from lapt_rules.evaluate.inherited import SupernetEvaluator, supernet_archive
     from lapt_rules.evaluate.model import build, derive_costs
     from lapt_rules.evaluate.supernet import load_supernet, train_supernet
-    from lapt_rules.evaluate.table import TargetTable, load_table, table_from_api
+    from lapt_rules.evaluate.table import Table, TargetTable, load_table, table_from_api
     from lapt_rules.gate import examine
     from lapt_rules.language.parser import parse, parse_file
     from lapt_rules.language.printer import print_file
     from lapt_rules.logic.binding import bind
     from lapt_rules.network import graph, isomorphism_key
+    from lapt_rules.running import run
     from lapt_rules.search import (
         BestFirst,
         GeneticSearch,
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
     from lapt_rules.space import Architecture, Settings, Space, load_space
     from lapt_rules.subspace import Subspace, whole
     from lapt_rules.transfer import Result
-    from lapt_rules.transfer import transfer as run
 
 _HOME = {
     "Analysis": "analysis",
@@ -65,6 +66,7 @@ _HOME = {
     "LaptError": "errors",
     "Miner": "authors.miner",
     "RandomSearch": "search",
+    "Rated": "evaluate.evaluator",
     "RegularizedEvolution": "search",
     "Result": "transfer",
     "SearchState": "search",
@@ -73,6 +75,7 @@ _HOME = {
     "Space": "space",
     "Subspace": "subspace",
     "SupernetEvaluator": "evaluate.inherited",
+    "Table": "evaluate.table",
     "TargetTable": "evaluate.table",
     "Trial": "search",
     "author_of": "authors.naming",
@@ -92,7 +95,7 @@ _HOME = {
     "parse_file": "language.parser",
     "print_file": "language.printer",
     "refine": "analysis",
-    "run": "transfer",
+    "run": "running",
     "supernet_archive": "evaluate.inherited",
     "table_from_api": "evaluate.table",
     "train_supernet": "evaluate.supernet",
@@ -107,7 +110,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_HOME[name]}")
-    value = globals()[name] = getattr(module, "transfer" if name == "run" else name)
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, SupportsFloat
 
 from lapt_rules import gate
 from lapt_rules.authors.author import Author, Brief
-from lapt_rules.errors import PrincipleError, RunError
+from lapt_rules.errors import PrincipleError, RunError, shortened
 from lapt_rules.evaluate.evaluator import Archive, Evaluator
 from lapt_rules.logic.principles import PrincipleSet
 from lapt_rules.network import isomorphism_key
 from lapt_rules.search.searcher import Searcher, SearchState, Trial
-from lapt_rules.space import Settings, Space
+from lapt_rules.space import Architecture, Settings, Space
 from lapt_rules.subspace import Subspace
 
 Step = Literal["learn", "given", "update", "explore"]
@@ -150,19 +151,35 @@ def search(
 ) -> list[Trial]:
     """Spend up to `budget` evaluations of `target` inside one subspace.
 
-    `before` are trials of earlier searches, which are not paid for again.
+    `before` are trials of earlier searches, which are not paid for again. Raises RunError for a
+    value that is no finite number.
     """
     state = replace(state, taken=frozenset(state.key(trial.architecture) for trial in before))
     while len(state.trials) < budget:
         candidate = searcher.ask(state)
         if candidate is None:
             break
-        trial = Trial(candidate, target.evaluate(candidate), iteration)
+        trial = Trial(candidate, _value(target, candidate), iteration)
         if tell is not None:
             tell(trial)
         taken = state.taken | {state.key(candidate)}
         state = replace(state, trials=(*state.trials, trial), taken=taken)
     return list(state.trials)
+
+
+def _value(target: Evaluator, candidate: Architecture) -> float:
+    """What the target answers, which must be a finite number: nothing else can be compared."""
+    answer: object = target.evaluate(candidate)
+    value = math.nan
+    if isinstance(answer, SupportsFloat):
+        with suppress(TypeError, ValueError, OverflowError):  # an array, an integer too large
+            value = float(answer)
+    if not math.isfinite(value):
+        raise RunError(
+            f"{target.name}: the value of {candidate} is {shortened(repr(answer))}",
+            "return a finite number, larger is better",
+        )
+    return value
 
 
 def admit(text: str, path: str, brief: Brief) -> tuple[PrincipleSet, Subspace]:

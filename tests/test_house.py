@@ -20,6 +20,7 @@ ROOMS = [
     ("search",),
     ("authors",),
     ("transfer",),
+    ("running",),
     ("audit",),
     ("bench",),
     ("cli",),

@@ -1,15 +1,26 @@
-"""`lapt run` end to end: without arguments, and with each way of rating a candidate."""
+"""`lapt run` end to end, with each way of rating a candidate; and `lapt.run` from Python."""
 
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from conftest import answer, lapt
 
-from lapt_rules.evaluate.table import load_table
-from lapt_rules.space import load_space
+import lapt_rules
+from lapt_rules.authors.miner import Miner
+from lapt_rules.errors import RunError
+from lapt_rules.evaluate.evaluator import Objective
+from lapt_rules.evaluate.table import TargetTable, load_table
+from lapt_rules.search import RegularizedEvolution
+from lapt_rules.space import Architecture, load_space
+from lapt_rules.transfer import transfer
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -125,3 +136,85 @@ def test_what_does_not_go_together_is_said(
     assert found.returncode == 2
     assert message in found.stderr
     assert not (tmp_path / "runs").exists()
+
+
+# ------------------------------------------------------------------------------------ from Python
+
+
+def convolutions(architecture: Architecture) -> float:
+    return architecture.operators.count("nor_conv_3x3")
+
+
+def test_a_function_of_ones_own_is_searched_in_the_whole_space() -> None:
+    result = lapt_rules.run("trans101", target=convolutions)
+    space = load_space("trans101")
+    assert {revision.subspace_size for revision in result.revisions} == {4_096}
+    assert len(result.trials) == space.settings.budget
+    assert all(trial.value == convolutions(trial.architecture) for trial in result.trials)
+    assert result == lapt_rules.run(space, target=Objective(convolutions))
+
+
+def test_an_author_that_is_given_adapts_principles_without_a_source() -> None:
+    text = "space trans101 principle p require layer0 is conv"
+    found = [
+        lapt_rules.run("trans101", target=convolutions, principles=text, author=author)
+        for author in (None, Miner())
+    ]
+    fixed, adapted = ({revision.text for revision in result.revisions} for result in found)
+    assert fixed == {text}
+    assert text in adapted
+    assert len(adapted) > 1
+
+
+def test_a_source_is_a_table_an_archive_or_a_list_of_rated_architectures() -> None:
+    source, target = load_table("digits:jigsaw"), load_table("digits:class")
+    archive = source.archive()
+    results = [
+        lapt_rules.run("digits", given, target, seed=2)
+        for given in (source, archive, list(archive.members))
+    ]
+    space = load_space("digits")
+    searcher = RegularizedEvolution(space.settings.population, space.settings.tournament)
+    expected = transfer(space, archive, TargetTable(target), Miner(), searcher, seed=2)
+    assert [result.trials for result in results] == [expected.trials] * 3
+    small = lapt_rules.run("digits", source, target, settings=replace(space.settings, archive=7))
+    assert "the best 7 of" in small.revisions[0].text
+
+
+@pytest.mark.parametrize("answer", [math.nan, math.inf, None, "97", [1.0], np.zeros(2), 10**400])
+def test_a_value_that_is_no_finite_number_is_refused(answer: Any) -> None:
+    def mine(architecture: Architecture) -> Any:
+        return answer
+
+    with pytest.raises(RunError, match=r"mine: the value of 64-41414-\d_\d\d_\d\d\d is "):
+        lapt_rules.run("trans101", target=mine)
+
+
+@pytest.mark.parametrize("answer", [1, 1.0, np.float32(1), np.array(1.0), Fraction(1)])
+def test_every_kind_of_number_is_a_value(answer: Any) -> None:
+    result = lapt_rules.run("trans101", target=lambda architecture: answer, budget=1)
+    assert result.best.value == 1.0
+    assert type(result.best.value) is float
+
+
+def test_an_exception_of_the_target_passes_unchanged() -> None:
+    mine = KeyError("mine")
+
+    def fails(architecture: Architecture) -> float:
+        raise mine
+
+    with pytest.raises(KeyError) as caught:
+        lapt_rules.run("trans101", target=fails)
+    assert caught.value is mine
+
+
+def test_what_cannot_be_run_is_said() -> None:
+    jigsaw = load_table("digits:jigsaw")
+    with pytest.raises(RunError, match="no task to search"):
+        lapt_rules.run("digits")
+    with pytest.raises(RunError, match="the target rates nothing: 5"):
+        lapt_rules.run("digits", target=5)  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="the source is of digits, the search of trans101"):
+        lapt_rules.run("trans101", jigsaw, convolutions)
+    with pytest.raises(RunError, match="learn from its own answers"):
+        lapt_rules.run("digits", jigsaw, jigsaw)

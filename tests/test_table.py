@@ -14,10 +14,11 @@ from conftest import table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lapt_rules.errors import TableError, did_you_mean
+from lapt_rules.errors import ArchitectureError, TableError, did_you_mean
+from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.table import Table, TargetTable, load_table, table_from_api
 from lapt_rules.evaluate.table_file import _keys
-from lapt_rules.space import Space
+from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import whole
 
 
@@ -60,6 +61,43 @@ def test_every_json_form_says_the_same(tmp_path: Path, trans101: Space, form: st
     }[form]
     read = load_table(written(tmp_path, content), trans101, "jigsaw" if form == "tasks" else "")
     assert dict(read.values) == {one.values: float(i) for i, one in enumerate(whole(trans101))}
+
+
+def test_a_table_is_named_as_on_the_command_line(tmp_path: Path, trans101: Space) -> None:
+    digits = load_space("digits")
+    shipped = load_table(digits.folder / "table.npz", digits, "jigsaw")
+    for named in (
+        load_table("digits:jigsaw"),
+        load_table("digits:jigsaw", "digits"),
+        load_table("digits", digits, "jigsaw"),
+        load_table(f"{digits.folder}/table.npz:jigsaw", digits),
+    ):
+        assert (named.name, named.values) == (shipped.name, shipped.values)
+    path = written(tmp_path, {"a": made_up(trans101), "b": {"0_00_000": 7.0}})
+    for name in (f"{path}:b", Path(f"{path}:b")):
+        assert load_table(name, trans101).values == {(0,) * 6: 7.0}
+    with pytest.raises(TableError, match="for which space"):
+        load_table(f"{path}:b")
+    with pytest.raises(TableError, match="no path before the colon"):
+        load_table(":b", trans101)
+
+
+def test_an_archive_has_the_size_of_the_settings(tmp_path: Path, trans101: Space) -> None:
+    read = load_table(written(tmp_path, made_up(trans101)), trans101)
+    assert read.archive() == read.archive(trans101.settings.archive)
+
+
+def test_an_archive_is_made_of_rated_architectures(trans101: Space, nas201: Space) -> None:
+    rated = [Rated(one, float(i)) for i, one in enumerate(whole(trans101).sample(9, seed=0))]
+    archive = Archive.of(rated, "by hand")
+    assert archive.members == tuple(reversed(rated))
+    assert (archive.space, archive.origin) == (trans101, "by hand")
+    with pytest.raises(ArchitectureError, match="of one space; these are of nas201, trans101"):
+        Archive.of([*rated, Rated(nas201.example, 1.0)])
+    with pytest.raises(ArchitectureError, match="of none"):
+        Archive.of([])
+    with pytest.raises(TableError, match=r"64-41414-.*: the value is nan"):
+        Archive.of([*rated, Rated(trans101.example, math.nan)])
 
 
 # ------------------------------------------------------------------------------------- .pth files
@@ -240,9 +278,9 @@ def test_a_json_of_something_else_is_compared_with_no_name(
 ) -> None:
     monkeypatch.setattr("lapt_rules.evaluate.table_file.did_you_mean", pytest.fail)
     some = dict(list(FOREIGN.items())[:100])
-    for task in ("", "value"):
+    for task in ("", ":value"):
         with pytest.raises(TableError, match="no key of it is an architecture of nas201"):
-            load_table(written(tmp_path, some), nas201, task)
+            load_table(f"{written(tmp_path, some)}{task}", nas201)
 
 
 @pytest.mark.parametrize("number", [10, 4_096])

@@ -62,13 +62,14 @@ def command(
 
     from lapt_rules.errors import TableError
     from lapt_rules.evaluate.agreement import kendall_tau, spearman, top_overlap
+    from lapt_rules.evaluate.table import load_table
     from lapt_rules.space import Architecture, load_space
 
     if (second is None) == (supernet is None):
         raise click.UsageError("give a second table, or --supernet FOLDER")
     space = load_space(space_name)
-    one = shell.read_table(first, space, metric)
-    other = None if second is None else shell.read_table(second, space, metric)
+    one = load_table(first, space, metric=metric)
+    other = None if second is None else load_table(second, space, metric=metric)
     shared = [values for values in one.values if other is None or values in other.values]
     if limit is not None and limit < len(shared):
         drawn = np.random.default_rng(seed).choice(len(shared), limit, replace=False)

@@ -41,6 +41,7 @@ def command(
     does not parse or bind.
     """
     from lapt_rules.errors import PrincipleError
+    from lapt_rules.evaluate.table import load_table
     from lapt_rules.gate import examine, space_of
     from lapt_rules.language.parser import parse
     from lapt_rules.space import load_space
@@ -50,7 +51,7 @@ def command(
     source = None
     if archive is not None:
         space = space_of(parse(text, file), space)
-        table = shell.read_table(archive, space, metric)
+        table = load_table(archive, space, metric=metric)
         source = table.archive(archive_size or min(space.settings.archive, len(table.values)))
     report = examine(text, file, space, source, support)
     if any(error.code not in _FINDINGS for error in report.errors):

@@ -44,6 +44,7 @@ def command(
     from lapt_rules.audit.journal import RunFolder
     from lapt_rules.authors.author import Brief
     from lapt_rules.authors.miner import Miner
+    from lapt_rules.evaluate.table import load_table
     from lapt_rules.gate import examine
     from lapt_rules.space import load_space
     from lapt_rules.transfer import Revision
@@ -51,7 +52,7 @@ def command(
 
     space = load_space(space_name)
     settings = space.settings
-    archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
+    archive = load_table(source, space, metric=metric).archive(archive_size)
     brief = Brief(space, archive, settings.top, settings.population)
     backend = wanted.open()
     folder = used = None

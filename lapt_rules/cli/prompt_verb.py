@@ -62,6 +62,7 @@ def command(
     from lapt_rules.authors.author import Brief
     from lapt_rules.authors.template import VALUES
     from lapt_rules.errors import RunError
+    from lapt_rules.evaluate.table import load_table
     from lapt_rules.space import load_space
 
     if template:
@@ -86,7 +87,7 @@ def command(
     else:
         space = load_space(space_name)
         settings = space.settings
-        archive = shell.read_table(source, space, metric).archive(archive_size or settings.archive)
+        archive = load_table(source, space, metric=metric).archive(archive_size)
         _prompt(step, Brief(space, archive, settings.top, settings.population), wanted, as_json)
 
 

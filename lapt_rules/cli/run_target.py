@@ -40,13 +40,13 @@ def evaluator_of(wanted: Wanted, subspace: Subspace | None) -> Evaluator:
     Raises RunError where the target does not go with it.
     """
     if wanted.evaluator == "table":
-        from lapt_rules.evaluate.table import TargetTable
+        from lapt_rules.evaluate.table import TargetTable, load_table
 
         if wanted.target is None:
             raise RunError(
                 "there is no task to search", "give --target TABLE, or --evaluator train"
             )
-        return TargetTable(shell.read_table(wanted.target, wanted.space, wanted.metric))
+        return TargetTable(load_table(wanted.target, wanted.space, metric=wanted.metric))
     if wanted.target is not None:
         message = f"--evaluator {wanted.evaluator} rates candidates itself"
         raise RunError(message, "leave --target out; --data says on which images")
@@ -65,10 +65,12 @@ def archive_of(wanted: Wanted, source: str | None, rating: Evaluator | None) -> 
     that one supernet may be both source and target; the run folder says so.
     """
     if source is not None:
-        table = shell.read_table(source, wanted.space, wanted.metric)
+        from lapt_rules.evaluate.table import load_table
+
+        table = load_table(source, wanted.space, metric=wanted.metric)
         return table.archive(wanted.settings.archive)
     if rating is None or wanted.evaluator != "supernet":
-        return Archive(wanted.space, (), "no source")
+        return Archive.empty(wanted.space)
     from lapt_rules.evaluate.inherited import SupernetEvaluator, supernet_archive
 
     assert isinstance(rating, SupernetEvaluator)

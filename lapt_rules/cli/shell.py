@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from lapt_rules.errors import ArchitectureError, LaptError, TableError
+from lapt_rules.errors import ArchitectureError, LaptError
 
 if TYPE_CHECKING:
-    from lapt_rules.evaluate.table import Table
     from lapt_rules.logic.principles import PrincipleSet
     from lapt_rules.space import Architecture, Space
 
@@ -124,28 +123,6 @@ def read_architecture(space: Space, text: str) -> Architecture:
             f"`lapt show {space.name}` lists the invariants of the space",
         )
     return architecture
-
-
-def read_table(written: str, space: Space, metric: str = "") -> Table:
-    """The table that `PATH[:TASK]` names or, for one that ships with its space, `SPACE:TASK`."""
-    from lapt_rules import content
-    from lapt_rules.evaluate.table import load_table
-
-    path, task = split_table(written)
-    if not path.exists() and str(path) in content.space_folders():
-        shipped = content.space_folder(str(path)) / "table.npz"
-        path = shipped if shipped.exists() else path
-    return load_table(path, space, task, metric)
-
-
-def split_table(written: str) -> tuple[Path, str]:
-    """`PATH:TASK` in its two parts; a path that exists as written has no task."""
-    head, colon, tail = written.rpartition(":")
-    if not colon or Path(written).exists() or "/" in tail or "\\" in tail:
-        return Path(written), ""
-    if not head:
-        raise TableError(f"{written}: there is no path before the colon", "write PATH:TASK")
-    return Path(head), tail
 
 
 def percent(part: int, whole: int) -> str:

@@ -8,16 +8,18 @@ architecture at a time and cannot be listed, sorted or handed on.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lapt_rules import content
 from lapt_rules.errors import ArchitectureError, TableError, listed
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.table_file import Reader, opened
-from lapt_rules.space import Architecture, Space
+from lapt_rules.space import Architecture, Space, load_space
 from lapt_rules.subspace import MAX_LISTED, whole
 
 
@@ -29,13 +31,18 @@ class Table:
     name: str
     values: Mapping[tuple[int, ...], float] = field(repr=False)
 
-    def archive(self, size: int) -> Archive:
-        """The `size` best architectures, best first; equal values in the order of the table."""
+    def archive(self, size: int | None = None) -> Archive:
+        """The `size` best architectures, best first; equal values in the order of the table.
+
+        By default as many as the settings of the space say. Raises TableError where the table has
+        fewer.
+        """
+        size = self.space.settings.archive if size is None else size
         if size > len(self.values):
             raise TableError(
                 f"{self.name}: an archive of {size} was asked for, the table has "
                 f"{len(self.values)} architectures",
-                "ask for fewer with --archive-size",
+                "ask for fewer (--archive-size, or `archive` in the settings)",
             )
         top = sorted(self.values.items(), key=lambda item: -item[1])[:size]
         members = tuple(Rated(Architecture(self.space, values), value) for values, value in top)
@@ -89,8 +96,12 @@ class TargetTable:
         return better + 1, len(self.__values)
 
 
-def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Table:
-    """Read a table of `space` from a file.
+def load_table(
+    path: Path | str, space: Space | str | None = None, task: str = "", metric: str = ""
+) -> Table:
+    """Read a table of `space` from a file, whose `path` may end in `:TASK`.
+
+    `SPACE:TASK` is the table that ships with a space; then `space` may be left out.
 
     The forms: `{arch: {metric: value}}` and `{arch: value}` (JSON), `{task: {arch: value}}`
     (JSON), `{"architectures": [{"normal": [[op, source], ...], "reduce": [...], metric: value}]}`
@@ -101,13 +112,42 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
 
     Raises TableError for a file that is none of these, for a task or metric it does not have, and
     for an entry that is missing, no number or NaN.
+
+    >>> table = load_table("digits:jigsaw")
+    >>> table.name, len(table.values)
+    ('digits:jigsaw:valid', 4096)
     """
-    reader = Reader(path, space, task, metric)
-    values = reader.read(opened(path, space))
-    ships = path == space.folder / "table.npz"
-    parts = (space.name if ships else path.name, reader.task, reader.metric)
-    name = ":".join(part for part in parts if part)
+    file, named = (Path(path), task) if task else _split(str(path))
+    space = load_space(space) if isinstance(space, str) else space
+    shipped = None if os.path.exists(file) else _table_of(str(file), space)
+    if shipped is not None:
+        file, space = shipped.folder / "table.npz", space or shipped
+    if space is None:
+        raise TableError(f"{path}: for which space?", "write load_table(PATH, SPACE)")
+    reader = Reader(file, space, named, metric)
+    values = reader.read(opened(file, space))
+    owner = space.name if file == space.folder / "table.npz" else file.name
+    name = ":".join(part for part in (owner, reader.task, reader.metric) if part)
     return Table(space, name, values)
+
+
+def _table_of(name: str, space: Space | None) -> Space | None:
+    """The space called `name`, where a table ships with it."""
+    if space is None or space.name != name:
+        if name not in content.space_folders():
+            return None
+        space = load_space(name)
+    return space if (space.folder / "table.npz").exists() else None
+
+
+def _split(written: str) -> tuple[Path, str]:
+    """`PATH:TASK` in its two parts; a path that exists as written has no task."""
+    head, colon, tail = written.rpartition(":")
+    if not colon or os.path.exists(written) or "/" in tail or "\\" in tail:
+        return Path(written), ""
+    if not head:
+        raise TableError(f"{written}: there is no path before the colon", "write PATH:TASK")
+    return Path(head), tail
 
 
 def table_from_api(api: Any, space: Space, dataset: str, split: str = "valid-accuracy") -> Table:
