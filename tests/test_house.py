@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
+
+import lapt_rules as lapt
+from lapt_rules import errors
 
 ROOMS = [
     ("errors", "content", "writing"),
@@ -43,6 +47,24 @@ def imports(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module == "lapt_rules":
             found += [f"lapt_rules.{alias.name}" for alias in node.names]
     return found
+
+
+def test_every_public_name_can_be_imported() -> None:
+    pytest.importorskip("torch")
+    public = {name: getattr(lapt, name) for name in lapt.__all__}
+    assert set(dir(lapt)) == set(public)
+    assert {name for name in vars(errors) if name.endswith("Error")} <= set(public)
+
+
+def test_a_type_checker_takes_every_public_name_as_exported() -> None:
+    tree = ast.parse((ROOT / "lapt_rules" / "__init__.py").read_text())
+    imported = [
+        alias
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lapt_rules.")
+        for alias in node.names
+    ]
+    assert [alias.asname for alias in imported] == lapt.__all__
 
 
 def test_each_room_imports_only_from_rooms_above_it() -> None:
