@@ -103,6 +103,49 @@ def test_a_test_belongs_to_the_principle_only_if_it_is_indented_under_it() -> No
     ]
 
 
+# ------------------------------------------------------------------------------------ line ends
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [*EXAMPLE.split("\n"), "  # c", "  require layer0 = conv", '  accept "', "\xa0"]
+            ),
+            st.sampled_from(["\r\n", "\r"]),
+        ),
+        max_size=30,
+    )
+)
+def test_every_line_end_means_the_same_and_is_counted_the_same(
+    lines: list[tuple[str, str]],
+) -> None:
+    tree, diagnostics = parse_tolerant("".join(f"{line}\n" for line, _ in lines))
+    for text in (
+        "".join(f"{line}\r\n" for line, _ in lines),
+        "".join(f"{line}\r" for line, _ in lines),
+        "".join(line + end for line, end in lines),
+    ):
+        other, found = parse_tolerant(text)
+        assert (other, found) == (tree, diagnostics)
+        if tree and other:
+            assert print_file(other) == print_file(tree)
+
+
+def test_a_comment_ends_with_its_line_whatever_ends_the_line() -> None:
+    file = parse("principle p\r  require connected # c\r  require layer1 is conv\r")
+    assert len(file.principles[0].clauses) == 2
+    assert print_file(file).count("\n") == 3
+
+
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+def test_no_other_line_separator_hides_code_in_a_comment(separator: str) -> None:
+    text = f"principle p\n  require connected # c{separator}  require layer1 is conv"
+    assert codes(text) == [("control-character", 2)]
+    _, (diagnostic,) = parse_tolerant(text)
+    assert separator not in str(diagnostic)
+
+
 # ------------------------------------------------------------------------------------- comments
 
 COMMENTED = """\

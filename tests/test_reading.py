@@ -28,6 +28,8 @@ FILE = 'space nas201\n\nprinciple p\n  "why"\n  require layer0 is conv\n'
         f"<think>principle q forbid connected</think>{FILE}",
         f"<think>space nas201 principle q\n```lapt\nspace nas201\n```</think>\n```\n{FILE}```",
         FILE.replace("\n", "\r\n"),
+        FILE.replace("\n", "\r"),
+        f"Here:\n```lapt\n{FILE}```".replace("\n", "\r"),
         FILE.replace('"', "\u201c", 1).replace('"', "\u201d", 1),
         FILE.replace("space nas201\n\n", ""),
     ],

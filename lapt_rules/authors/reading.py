@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from lapt_rules.language.parser import with_line_feeds
+
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL)
 _FENCE = re.compile(
     r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
@@ -35,7 +37,7 @@ def principle_file(answer: str, space: str) -> str | None:
       require connected
     <BLANKLINE>
     """
-    said = _THOUGHT.sub("", answer).replace("\r\n", "\n").translate(_TYPESET)
+    said = _THOUGHT.sub("", with_line_feeds(answer)).translate(_TYPESET)
     fenced = [match[2] for match in _FENCE.finditer(said) if _BEGINS.search(match[2])]
     if fenced:
         text = fenced[-1]

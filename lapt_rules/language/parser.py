@@ -1,9 +1,10 @@
 """Text to syntax tree, and every syntax error of a file in one pass.
 
 Where a statement is broken it is blanked out and the rest is parsed again, so that one mistake
-does not hide the next and positions stay true. Limits keep hostile input cheap: a file is at most
-`MAX_CHARACTERS` long and formulas nest at most `MAX_NESTING` deep; the terminals of the grammar
-bound names, numbers and strings.
+does not hide the next and positions stay true. Every line end (LF, CR LF or CR) is read as LF, and
+a text with any other line separator is refused, so that a comment ends where an editor shows its
+end. Limits keep hostile input cheap: a file is at most `MAX_CHARACTERS` long and formulas nest at
+most `MAX_NESTING` deep; the terminals of the grammar bound names, numbers and strings.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lapt_rules import content
 from lapt_rules.errors import LaptError, PrincipleError
-from lapt_rules.language.diagnostics import Diagnostic, Source
+from lapt_rules.language.diagnostics import STEERING, Diagnostic, Source
 from lapt_rules.language.syntax import File, Span
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
 _HEADING = re.compile(r"principle\s+[A-Za-z_]\w{0,63}\b")
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
     r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"
@@ -91,6 +91,7 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
     """
     from lapt_rules.language.tree import TreeBuilder
 
+    text = with_line_feeds(text)
     source = Source(path, text)
     if len(text) > MAX_CHARACTERS:
         message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
@@ -110,6 +111,11 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
     diagnostics += builder.diagnostics
     diagnostics.sort(key=lambda diagnostic: (diagnostic.span.line, diagnostic.span.column))
     return (None if tainted else file), diagnostics
+
+
+def with_line_feeds(text: str) -> str:
+    """The text with LF for every CR LF and every CR alone."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @cache
@@ -169,8 +175,8 @@ def _blank(text: str) -> str:
 
 
 def _control_character(source: Source) -> Diagnostic | None:
-    """A diagnostic for a character that could steer the terminal of whoever reads the file."""
-    match = re.search(_CONTROL, source.text)
+    """A diagnostic for a character that could mislead whoever reads the file."""
+    match = re.search(f"[{STEERING}]", source.text)
     if match is None:
         return None
     message = f"a control character, U+{ord(match[0]):04X}"
