@@ -104,6 +104,6 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
     >>> listed(["conv", "pool"])
     '`conv`, `pool`'
     """
-    quoted = [f"`{name}`" for name in names]
-    shown = ", ".join(quoted[:limit])
-    return f"{shown} and {len(quoted) - limit} more" if len(quoted) > limit else shown
+    every = list(names)
+    shown = ", ".join(f"`{name}`" for name in every[:limit])
+    return f"{shown} and {len(every) - limit} more" if len(every) > limit else shown

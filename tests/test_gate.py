@@ -7,7 +7,7 @@ from math import comb
 import pytest
 
 from lapt_rules.analysis import Analysis, refine
-from lapt_rules.errors import LimitError
+from lapt_rules.errors import SHOWN_AT_ONCE, LimitError
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.gate import Report, examine
 from lapt_rules.language.parser import parse
@@ -238,6 +238,18 @@ def test_what_is_written_often_is_worked_out_once(darts: Space) -> None:
 def test_a_mistake_is_told_wherever_it_stands() -> None:
     report = check("principle p\n  require layr0 is conv\n  forbid layr0 is conv")
     assert [d.span.line for d in report.errors] == [3, 4]
+
+
+def test_only_for_the_errors_that_are_shown_the_nearest_name_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_for = []
+    monkeypatch.setattr(
+        "lapt_rules.logic.names.did_you_mean", lambda name, _: looked_for.append(name)
+    )
+    report = check("principle p\n" + "".join(f"  require layr{i} is conv\n" for i in range(500)))
+    assert len(report.errors) == 500
+    assert len(looked_for) == SHOWN_AT_ONCE
 
 
 def test_quantifiers_cannot_exhaust_memory() -> None:

@@ -130,6 +130,8 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
 
     Of a principle's heading `principle NAME` stays, so that its clauses are read as well; without
     a name they go with it. A heading whose clauses are gone goes too: it is not wrong in itself.
+    A round goes on from the last broken statement, so that all rounds together read a text once;
+    what is left in the end is parsed as a whole.
     """
     from lark.exceptions import UnexpectedInput
 
@@ -142,9 +144,14 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
     blanked: set[int] = set()
     diagnostics: list[Diagnostic] = []
     tainted = False
+    resumed = 0  # the statements before this one are good, or blanked
     while True:
         try:
-            return _lark().parse(text), diagnostics, tainted
+            parsed = _lark().parse(_resumed(text, resumed, bounds, words, blanked))
+            if not resumed:
+                return parsed, diagnostics, tainted
+            resumed = 0
+            continue
         except UnexpectedInput as error:
             offset = error.pos_in_stream
             offset = len(text) if offset is None or offset < 0 else offset
@@ -156,6 +163,7 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
             diagnostics.append(diagnostic)
         if chunk in blanked or len(diagnostics) >= MAX_ERRORS:
             return None, diagnostics, True
+        resumed = chunk
         start, last = bounds[chunk], chunk + 1
         end = bounds[last]
         named = _HEADING.match(text, start, end)
@@ -170,8 +178,25 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
         text = text[:start] + _blank(text[start:end]) + text[end:]
 
 
+def _resumed(
+    text: str, resumed: int, bounds: list[int], words: list[str], blanked: set[int]
+) -> str:
+    """The text from a statement on, and before it only what the parser must have seen there.
+
+    That is the statement before it and, where that is a clause or test, the heading above it.
+    """
+    before = [chunk for chunk in range(resumed) if chunk not in blanked]
+    headings = [chunk for chunk in before if words[chunk] not in _IN_PRINCIPLE]
+    seen = sorted({*headings[-1:], *before[-1:]})
+    pieces, end = [], 0
+    for chunk in seen:
+        pieces += [_blank(text[end : bounds[chunk]]), text[bounds[chunk] : bounds[chunk + 1]]]
+        end = bounds[chunk + 1]
+    return "".join([*pieces, _blank(text[end : bounds[resumed]]), text[bounds[resumed] :]])
+
+
 def _blank(text: str) -> str:
-    return re.sub(r"\S", " ", text)
+    return re.sub(r"[^\n]+", lambda match: " " * len(match[0]), text)
 
 
 def _control_character(source: Source) -> Diagnostic | None:
