@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from lapt_rules.errors import ConflictError, LimitError, SpaceError
 from lapt_rules.language.syntax import File
 from lapt_rules.logic.binding import bind
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Budget, Diagram, intersection
+from lapt_rules.logic.diagram import Diagram, intersection, near_first
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space
 from lapt_rules.subspace import Subspace, well_formed
@@ -54,7 +57,7 @@ class Analysis:
     """The principles of a set, each compiled once, and what can be asked of them.
 
     Every question raises LimitError, with the principle to blame, where the principles cannot be
-    compiled exactly within the `budget` (see `lapt_rules.logic.diagram`).
+    compiled exactly within the `budget`, which is for all questions together.
 
     >>> from lapt_rules.space import load_space
     >>> text = "principle p require layer0 is conv principle q require count(conv) >= 1"
@@ -67,8 +70,8 @@ class Analysis:
 
     def __init__(self, principles: PrincipleSet, budget: Budget | None = None) -> None:
         self.principles = principles
-        self._compiler = Compiler(principles.space, budget)
-        self._budget = self._compiler.budget
+        self.compiler = Compiler(principles.space, budget)
+        self._budget = self.compiler.budget
 
     @cached_property
     def _sets(self) -> dict[str, Diagram]:
@@ -76,7 +79,7 @@ class Analysis:
         sets: dict[str, Diagram] = {}
         for principle in self.principles.principles:
             self._budget.subject = f"principle {self._place(principle)}"
-            sets[principle.name] = self._compiler.compile(principle.keeps)
+            sets[principle.name] = self.compiler.compile(principle.keeps)
         self._budget.subject = "these principles together"
         return sets
 
@@ -88,14 +91,13 @@ class Analysis:
     def subspace(self) -> Subspace:
         """What all the principles keep; it may be empty."""
         bound = self.principles
-        if self._compiler.is_small:
-            return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
+        if self.compiler.is_small:
+            return Subspace(bound.space, bound.keeps, bound.preferences, self.compiler)
         _ = self._sets  # one by one, so that a limit has someone to blame
-        try:
-            return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
-        except LimitError:
-            self._join_one_by_one()
-        return Subspace(bound.space, bound.keeps, bound.preferences, self._compiler)
+        with suppress(LimitError):
+            return Subspace(bound.space, bound.keeps, bound.preferences, self.compiler)
+        self._join_one_by_one()
+        return Subspace(bound.space, bound.keeps, bound.preferences, self.compiler)
 
     def _join_one_by_one(self) -> None:
         """Join the principles from the smallest on, to name the one that goes beyond the limit.
@@ -109,29 +111,39 @@ class Analysis:
                 before = f"{number} of these principles ({joined.nodes:,} nodes)"
                 self._budget.subject = f"{before} together with {self._place(principle)}"
             joined = intersection([joined, self._sets[principle.name]], self._budget)
-        self._compiler.learn(self.principles.keeps, joined)
+        self.compiler.learn(self.principles.keeps, joined)
 
     def effects(self) -> list[Effect]:
         """What each principle of the set does, in their order."""
-        names, sets = list(self._sets), list(self._sets.values())
         whole = well_formed(self.principles.space)
+        sets = near_first({id(one): one for one in self._sets.values()}.values())
         before = [whole]  # the intersection of all before each one
         for one in sets:
             before.append(intersection([before[-1], one], self._budget))
-        found = []
+        total = before.pop().count()
+        margins = {}
         after = whole
-        total = before[-1].count()
-        for index in reversed(range(len(sets))):
-            alone = intersection([whole, sets[index]], self._budget).count()
-            others = intersection([before[index], after], self._budget).count()
-            found.append(Effect(names[index], alone, others - total))
-            after = intersection([after, sets[index]], self._budget)
-        return found[::-1]
+        for one, ahead in zip(reversed(sets), reversed(before), strict=True):
+            margins[id(one)] = intersection([ahead, after], self._budget).count() - total
+            after = intersection([after, one], self._budget)
+        times = Counter(map(id, self._sets.values()))
+        return [
+            Effect(
+                name,
+                intersection([whole, one], self._budget).count(),
+                margins[id(one)] if times[id(one)] == 1 else 0,
+            )
+            for name, one in self._sets.items()
+        ]
 
     def implied_by(self, principle: Principle) -> list[Principle]:
         """A minimal choice of the others that together imply it; meant for one of margin 0."""
         others = [p for p in self.principles.principles if p is not principle]
-        violated = self._sets[principle.name].complement()
+        own = self._sets[principle.name]
+        twins = [other for other in others if self._sets[other.name] is own]
+        if twins:
+            return twins[-1:]
+        violated = own.complement()
         whole = well_formed(self.principles.space)
         return self._minimal_core(intersection([whole, violated], self._budget), others)
 

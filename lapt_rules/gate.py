@@ -9,22 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from lapt_rules.analysis import Analysis, Effect
 from lapt_rules.errors import LimitError, PrincipleError, SpaceError, listed
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.language.diagnostics import Diagnostic, Severity, Source
 from lapt_rules.language.parser import parse_tolerant
-from lapt_rules.language.syntax import File, Span
+from lapt_rules.language.syntax import NOWHERE, File, Span
 from lapt_rules.logic.binding import bind_tolerant
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.formula import Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Space, load_space
 from lapt_rules.subspace import Subspace, whole
 
+if TYPE_CHECKING:
+    from lapt_rules.logic.smt import Reasoner
+
 MOST_CONFLICTS = 5
 """How many minimal conflicts are told."""
+
+MOST_NAMED = 12
+"""How many principles of one conflict are named."""
 
 MOST_EXPLAINED = 16
 """For how many redundant principles it is worked out which others imply them."""
@@ -35,7 +43,7 @@ class Report:
     """What the gate found. `admitted` says whether a search may start from these principles.
 
     For a set that keeps nothing: its minimal `conflicts`, `MOST_CONFLICTS` of them at most, and the
-    fewest principles to drop for a `repair`; None where that could not be told in time.
+    fewest principles to drop for a `repair`; None where that could not be decided.
     """
 
     diagnostics: tuple[Diagnostic, ...]
@@ -97,13 +105,15 @@ def admit(
     archive: Archive | None = None,
     least_support: float = 0.0,
     population: int = 0,
+    budget: Budget | None = None,
 ) -> Report:
     """Pass a principle file through the gate; never raises for what is wrong in the file.
 
     `least_support` is the share of the archive that the file must keep, `population` the least
-    number of architectures that it must keep. A file for `space any` needs `space`.
+    number of architectures that it must keep. A file for `space any` needs `space`. All that is
+    asked of the engines has one `budget`; what it left undecided is told as a diagnostic.
     """
-    return _admit(text, path, space, archive, least_support, population)[0]
+    return _admit(text, path, space, archive, least_support, population, budget)[0]
 
 
 def _admit(
@@ -113,6 +123,7 @@ def _admit(
     archive: Archive | None,
     least_support: float,
     population: int,
+    budget: Budget | None,
 ) -> tuple[Report, Analysis | None]:
     """What the gate found and, where the principles keep something, what else they may be asked."""
     file, found = parse_tolerant(text, path)
@@ -127,14 +138,14 @@ def _admit(
     if found or errors:
         diagnostics.sort(key=lambda d: (d.span.line, d.span.column))
         return Report(tuple(diagnostics), principles), None
+    analysis = Analysis(principles, budget)
+    report = Report(tuple(diagnostics), principles)
     try:
-        analysis = Analysis(principles)
         subspace = analysis.subspace
     except LimitError as error:
-        return _reasoned(Report(tuple(diagnostics), principles), principles, error, archive), None
+        return _reasoned(report, analysis, error, archive), None
     if not subspace.count():
-        report = Report(tuple(diagnostics), principles)
-        return _clashing(report, principles, analysis.conflict(), archive), None
+        return _clashing(report, _reasoner(analysis), archive), None
     report = Report(tuple(diagnostics), principles, subspace, whole(space).count())
     if archive is not None:
         kept = sum(member in subspace for member in archive.architectures)
@@ -150,18 +161,18 @@ def examine(
     archive: Archive | None = None,
     least_support: float = 0.0,
     population: int = 0,
+    budget: Budget | None = None,
 ) -> Report:
     """The same as `admit`, and what each principle does; warns of those that do nothing."""
-    report, analysis = _admit(text, path, space, archive, least_support, population)
+    report, analysis = _admit(text, path, space, archive, least_support, population, budget)
     if analysis is None:
         return report
     principles = analysis.principles.principles
     try:
         effects = analysis.effects()
     except LimitError as error:
-        source = analysis.principles.source
-        limit = Diagnostic("limit", error.message, source, fix=error.fix, severity="warning")
-        return replace(report, diagnostics=(*report.diagnostics, limit))
+        undone = _undone("what each principle does", analysis.principles, error)
+        return replace(report, diagnostics=(*report.diagnostics, undone))
     if archive is not None:
         kept = [_kept(principle.keeps, archive) for principle in principles]
         effects = [replace(e, archive=n) for e, n in zip(effects, kept, strict=True)]
@@ -189,49 +200,64 @@ def _kept(keeps: Formula, archive: Archive) -> int:
     return sum(Plain(a.space, a.values).holds(keeps) for a in archive.architectures)
 
 
-def _clashing(
-    report: Report,
-    principles: PrincipleSet,
-    known: Sequence[Principle],
-    archive: Archive | None,
-) -> Report:
-    """The report on principles that keep nothing; `known` is one minimal conflict.
+def _reasoner(analysis: Analysis) -> Reasoner:
+    """What Z3 and the diagrams may be asked with what is left of the budget."""
+    from lapt_rules.logic.smt import Reasoner
+
+    return Reasoner(analysis.principles, analysis.compiler)
+
+
+def _clashing(report: Report, reasoner: Reasoner, archive: Archive | None) -> Report:
+    """The report on principles that keep nothing.
 
     Each conflict is told at the last of its principles, where the file went wrong. Of repairs that
     drop as many, the one that drops what keeps least of the archive is told.
     """
-    from lapt_rules.logic.smt import Reasoner
+    from lapt_rules.logic.smt import Conflict
 
-    reasoner = Reasoner(principles)
-    conflicts = [conflict.principles for conflict in reasoner.conflicts(MOST_CONFLICTS)]
+    principles = reasoner.principles
+    everything = Conflict(principles.principles, minimal=False)
+    conflicts = reasoner.conflicts(MOST_CONFLICTS) or [reasoner.conflict() or everything]
+    undecided = []
+    if not all(conflict.minimal for conflict in conflicts):
+        undecided.append("whether each conflict needs all of its principles")
+    if reasoner.undecided and len(conflicts) < MOST_CONFLICTS:
+        undecided.append("whether there are more conflicts")
     weights = None
     if archive is not None and len(archive):
-        # Each principle costs one, and at most a part of one more for what it keeps.
-        whole_one = len(archive) * len(principles.principles) + 1
-        weights = {p.name: whole_one + _kept(p.keeps, archive) for p in principles.principles}
+        weights = {p.name: _kept(p.keeps, archive) for p in principles.principles}
     repair = reasoner.repair(weights)
     names = tuple(p.name for p in repair) if repair is not None else None
     fix = "drop or weaken one of them"
     if names is not None:
         fix = f"the smallest repair: drop {listed(names)}, or weaken what it says"
     found = []
-    for conflict in conflicts or [tuple(known)]:
-        if not conflict:
+    for conflict in conflicts:
+        if not conflict.principles:
             empty = f"the invariants of {principles.space.name} keep nothing at all"
             found.append(Diagnostic("conflict", empty, principles.source))
             continue
-        *others, last = conflict
-        lines = [f"`{p.name}` (line {p.syntax.name.span.line})" for p in others]
+        *others, last = conflict.principles
         message = f"no architecture satisfies `{last.name}`"
         if others:
-            message = f"`{last.name}` conflicts with {', '.join(lines)}: together they keep nothing"
+            message = f"`{last.name}` conflicts with {_places(others)}: together they keep nothing"
         found.append(_at(last, principles, "conflict", message, fix))
+    if names is None and all(conflict.principles for conflict in conflicts):
+        undecided.append("which repair is the smallest")
+    if undecided:
+        found.append(_undecided(" and ".join(undecided), principles))
     return replace(
         report,
         diagnostics=(*report.diagnostics, *found),
-        conflicts=tuple(tuple(p.name for p in conflict) for conflict in conflicts),
+        conflicts=tuple(tuple(p.name for p in conflict.principles) for conflict in conflicts),
         repair=names,
     )
+
+
+def _places(principles: Sequence[Principle]) -> str:
+    shown = [f"`{p.name}` (line {p.syntax.name.span.line})" for p in principles[:MOST_NAMED]]
+    more = len(principles) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _idle(analysis: Analysis, effects: Sequence[Effect], total: int) -> list[Diagnostic]:
@@ -239,6 +265,7 @@ def _idle(analysis: Analysis, effects: Sequence[Effect], total: int) -> list[Dia
     principles = analysis.principles
     found = []
     implied = 0
+    undone = None
     for principle, effect in zip(principles.principles, effects, strict=True):
         if effect.margin or not principle.clauses:
             continue
@@ -249,10 +276,13 @@ def _idle(analysis: Analysis, effects: Sequence[Effect], total: int) -> list[Dia
             continue
         implied += 1
         by = "the others"
-        if implied <= MOST_EXPLAINED:
-            by = ", ".join(f"`{other.name}`" for other in analysis.implied_by(principle))
+        if implied <= MOST_EXPLAINED and undone is None:
+            try:
+                by = ", ".join(f"`{other.name}`" for other in analysis.implied_by(principle))
+            except LimitError as error:
+                undone = _undone("which principles imply a redundant one", principles, error)
         found.append(_redundant(principle, principles, by))
-    return found
+    return [*found, undone] if undone else found
 
 
 def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagnostic:
@@ -262,31 +292,42 @@ def _redundant(principle: Principle, principles: PrincipleSet, by: str) -> Diagn
 
 
 def _reasoned(
-    report: Report, principles: PrincipleSet, limit: LimitError, archive: Archive | None
+    report: Report, analysis: Analysis, limit: LimitError, archive: Archive | None
 ) -> Report:
     """What Z3 can say of a set that cannot be compiled: it may not know, and then says so."""
-    from lapt_rules.logic.smt import Answer, Reasoner
+    from lapt_rules.logic.smt import Answer
 
-    reasoner = Reasoner(principles)
-    source = principles.source
+    principles = analysis.principles
+    reasoner = _reasoner(analysis)
     answer = reasoner.satisfiable()
     if answer is Answer.NO:
-        known = reasoner.conflict()
-        return _clashing(report, principles, known.principles if known else (), archive)
+        return _clashing(report, reasoner, archive)
+    source = principles.source
     found = [Diagnostic("limit", limit.message, source, fix=limit.fix, severity="warning")]
-    unknown = "Z3 could not decide in time whether "
     if answer is Answer.UNKNOWN:
-        message = unknown + "these principles keep anything"
-        found.append(Diagnostic("unknown", message, source, fix=limit.fix, severity="warning"))
+        found.append(_undecided("whether these principles keep anything", principles))
     for redundancy in reasoner.redundancies() if answer is Answer.YES else ():
         principle = redundancy.principle
         if redundancy.answer is Answer.YES:
             by = ", ".join(f"`{p.name}`" for p in redundancy.implied_by) or "the space itself"
             found.append(_redundant(principle, principles, by))
         elif redundancy.answer is Answer.UNKNOWN:
-            message = unknown + f"`{principle.name}` is redundant"
-            found.append(_at(principle, principles, "unknown", message, limit.fix, "warning"))
+            what = f"whether `{principle.name}` is redundant"
+            found.append(_undecided(what, principles, principle.syntax.name.span))
     return replace(report, diagnostics=(*report.diagnostics, *found))
+
+
+def _undecided(what: str, principles: PrincipleSet, span: Span = NOWHERE) -> Diagnostic:
+    """A warning that the budget ended before an answer was found."""
+    message = f"not decided with what one check may take: {what}"
+    fix = "drop or simplify some of the principles"
+    return Diagnostic("unknown", message, principles.source, span, fix, "warning")
+
+
+def _undone(what: str, principles: PrincipleSet, limit: LimitError) -> Diagnostic:
+    """A warning that the diagrams could not tell something."""
+    message = f"not worked out: {what}; {limit.message}"
+    return Diagnostic("limit", message, principles.source, fix=limit.fix, severity="warning")
 
 
 def _at(

@@ -16,6 +16,7 @@ from lapt_rules.errors import (
 )
 from lapt_rules.logic.arrays import Arrays, Mask, Rows, scores
 from lapt_rules.logic.binding import invariants
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.compiling import Compiler
 from lapt_rules.logic.diagram import Diagram
 from lapt_rules.logic.formula import TRUE, And, Formula
@@ -42,8 +43,7 @@ class Subspace:
 
     They stand in the order of their variables' values: the first variable of the space varies
     slowest. `preferences` score them. `compiler` may have compiled parts of the formula already.
-    Raises LimitError for a formula that cannot be compiled within the limits of
-    `lapt_rules.logic.diagram`.
+    Raises LimitError for a formula that cannot be compiled within the budget of the compiler.
     """
 
     def __init__(
@@ -134,12 +134,13 @@ class Subspace:
         """
         if not self.count():
             raise RunError("there is nothing to draw from: the set is empty")
-        sampler = WeightedSampler(self._diagram, self._score, self._compiler.budget)
+        sampler = WeightedSampler(self._diagram, self._score, Budget())
         return self._architectures(sampler.sample(number, np.random.default_rng(seed)))
 
     @cached_property
     def _score(self) -> Score:
-        return Score(self.preferences, self._compiler)
+        # Whoever searches the set asks for more than whoever checked the principles.
+        return Score(self.preferences, self._compiler.within(Budget()))
 
     def best(self, number: int, seed: int | None = None) -> list[Architecture]:
         """The `number` architectures that the preferences score highest, best first.

@@ -260,6 +260,14 @@ def test_fmt_writes_the_canonical_layout_once(tmp_path: Path) -> None:
     assert lapt("fmt", "-", stdin="space any").stdout == "space any\n"
 
 
+def test_fmt_writes_line_feeds_whatever_ends_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "mac.lapt"
+    path.write_bytes(b"space nas201\r\nprinciple p\r  # c\r  require layer0 is conv\r")
+    assert lapt("fmt", path).returncode == 0
+    written = b"space nas201\n\nprinciple p\n  # c\n  require layer0 is conv\n"
+    assert path.read_bytes() == written
+
+
 def test_fmt_leaves_a_broken_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "broken.lapt"
     path.write_text("principle p require")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from lapt_rules.errors import LimitError
 from lapt_rules.logic import compiling
 from lapt_rules.logic.arrays import Arrays
 from lapt_rules.logic.binding import bind, invariants
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Budget, Diagram, counting, from_mask, intersection, union
+from lapt_rules.logic.diagram import Diagram, counting, from_mask, intersection, union
 from lapt_rules.logic.formula import And, Formula
 from lapt_rules.logic.sampling import Sampler, _settle_exactly
 from lapt_rules.space import Space, load_space
@@ -58,7 +60,7 @@ def test_a_compiled_darts_set_agrees_on_random_architectures(
 ) -> None:
     formula = bind(data.draw(principle_files(DARTS, hard_only=True)), DARTS).keeps
     try:
-        compiled = Compiler(DARTS, Budget(nodes=200_000, seconds=5)).compile(formula)
+        compiled = Compiler(DARTS, Budget(steps=20_000_000, nodes=200_000)).compile(formula)
     except LimitError:
         assume(False)
     rows = Sampler(Compiler(DARTS).compile(invariants(DARTS))).sample(
@@ -100,6 +102,10 @@ def test_joins_are_those_of_sets(masks: list[np.ndarray], data: st.DataObject) -
     inside = np.sum(masks, axis=0)
     assert np.array_equal(intersection(parts, Budget()).contains(GRID), inside == len(masks))
     assert np.array_equal(union(parts, Budget()).contains(GRID), inside > 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lapt_rules.logic.diagram._FEW_NODES", -1_000_000)  # by halves
+        assert np.array_equal(intersection(parts, Budget()).contains(GRID), inside == len(masks))
+        assert np.array_equal(union(parts, Budget()).contains(GRID), inside > 0)
     accept = data.draw(st.lists(st.booleans(), min_size=len(masks) + 1, max_size=len(masks) + 1))
     found = counting(parts, accept, Budget()).contains(GRID)
     assert np.array_equal(found, np.array(accept)[inside])
@@ -132,8 +138,30 @@ def test_what_needs_too_much_is_refused_with_a_fix() -> None:
     with pytest.raises(LimitError, match="more than 20 nodes") as caught:
         Compiler(DARTS, Budget(nodes=20)).compile(formula)
     assert caught.value.fix
-    with pytest.raises(LimitError, match="more than 0 seconds"):
-        Compiler(DARTS, Budget(seconds=0)).compile(formula)
+    with pytest.raises(LimitError, match="more than 3,000 steps"):
+        Compiler(DARTS, Budget(steps=3_000)).compile(formula)
+
+
+def test_what_took_too_much_once_is_not_tried_again() -> None:
+    formula = bind("space darts principle p require sum(params) <= 1700000", DARTS).keeps
+    compiler = Compiler(DARTS, Budget(nodes=200))
+    with pytest.raises(LimitError) as first:
+        compiler.compile(formula)
+    left = compiler.budget.steps
+    with pytest.raises(LimitError) as again:
+        compiler.compile(formula)
+    assert compiler.budget.steps == left
+    assert str(again.value) == str(first.value)
+    assert compiler.within(Budget()).compile(formula).nodes > 200
+
+
+def test_parts_that_are_small_by_halves_only_are_joined_by_halves() -> None:
+    """All layers alike: at once, the operator of every layer is remembered to the last one."""
+    alike = " and ".join(f"same({layer.name}, reduce_4b)" for layer in DARTS.layers[:-1])
+    formula = bind(f"space darts principle p require not ({alike})", DARTS).keeps
+    compiled = Compiler(DARTS, Budget(nodes=20_000)).compile(formula)
+    sources = prod(len(v.values) for v in DARTS.variables if v.kind == "source")
+    assert compiled.complement().count() == len(DARTS.operators) * sources
 
 
 # ---------------------------------------------------------------------------------------- sampling

@@ -7,12 +7,12 @@ from math import comb
 import pytest
 
 from lapt_rules.analysis import Analysis, refine
-from lapt_rules.errors import LimitError
+from lapt_rules.errors import SHOWN_AT_ONCE, LimitError
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.gate import Report, examine
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
-from lapt_rules.logic.diagram import Budget
+from lapt_rules.logic.budget import Budget
 from lapt_rules.space import Space
 
 
@@ -144,32 +144,97 @@ def test_the_gate_is_exact_at_darts_scale(darts: Space) -> None:
     assert report.repair == ("c",)
 
 
-def test_what_cannot_be_compiled_is_said_and_z3_still_answers(
-    darts: Space, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lapt_rules.logic.diagram.Budget.__init__.__defaults__", (50, 60.0))
+def test_what_cannot_be_compiled_is_said_and_z3_still_answers(darts: Space) -> None:
     text = "space darts\nprinciple a require sum(params) <= 1700000"
-    report = examine(text, "x", darts)
+    report = examine(text, "x", darts, budget=Budget(nodes=50))
     assert [d.code for d in report.diagnostics] == ["limit"]
     assert report.count is None
     assert not report.admitted
 
 
 def test_a_set_that_compiles_only_as_a_whole_is_admitted_without_its_effects(
-    darts: Space, monkeypatch: pytest.MonkeyPatch
+    darts: Space,
 ) -> None:
-    monkeypatch.setattr("lapt_rules.logic.diagram.Budget.__init__.__defaults__", (3_000, 60.0))
     text = (
         "space darts\nprinciple deep require longest(conv) >= 2\n"
         "principle even require count(skip_connect) <= count(pool)\n"
         "principle fine require sum(params in normal) <= 1300000\n"
         "principle narrow require each l in all: l in {max_pool_3x3, sep_conv_3x3}\n"
     )
-    report = examine(text, "x", darts)
+    report = examine(text, "x", darts, budget=Budget(nodes=3_000))
     assert report.admitted
     assert report.count
     assert [d.code for d in report.diagnostics] == ["limit"]
     assert not report.effects
+
+
+# ------------------------------------------------------------------------- one budget for a check
+
+REDUNDANT = "".join(
+    f"principle r{i} require sum(params) <= {10**6 + 10**4 * i}\n" for i in range(8)
+)
+THREE_TIMES = "none max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 sep_conv_5x5 dil_conv_3x3"
+CONFLICT = "".join(
+    f"principle p{i} require count({operator}) == 3\n"
+    for i, operator in enumerate(THREE_TIMES.split())
+)
+
+
+@pytest.mark.parametrize("resources", [0, 3 * 10**4, 3 * 10**5, 10**7])
+@pytest.mark.parametrize("steps", [0, 10**5, 10**6, 3 * 10**6, 10**7, 10**8])
+@pytest.mark.parametrize("text", [REDUNDANT, CONFLICT], ids=["redundant", "conflict"])
+def test_with_any_budget_nothing_false_is_told_and_what_is_undone_is_said(
+    text: str, steps: int, resources: int, darts: Space
+) -> None:
+    full = examine(f"space darts\n{text}", "x", darts)
+    report = examine(f"space darts\n{text}", "x", darts, budget=Budget(steps, resources=resources))
+    undone = [d for d in report.diagnostics if d.code in ("limit", "unknown")]
+    assert all(d.severity == "warning" for d in undone)
+    assert report.count in (full.count, None)
+    assert report.effects in (full.effects, ())
+    assert not report.admitted or full.admitted
+    assert all(len(conflict) >= 6 for conflict in report.conflicts)
+    assert undone or told(report) == told(full)
+
+
+def told(report: Report) -> tuple[object, ...]:
+    """All that two complete reports on one file agree on."""
+    conflicts = {len(conflict) for conflict in report.conflicts}
+    redundant = [d.message for d in report.diagnostics if d.code == "redundant"]
+    return report.count, report.effects, conflicts, len(report.repair or ()), redundant
+
+
+def test_a_check_spends_one_budget(darts: Space) -> None:
+    for text in (REDUNDANT, CONFLICT):
+        budget = Budget()
+        before = budget.steps
+        examine(f"space darts\n{text}", "x", darts, budget=budget)
+        assert budget.steps < before
+
+
+def test_what_a_check_used_up_is_not_taken_from_the_search(darts: Space) -> None:
+    budget = Budget()
+    text = "space darts principle p require count(conv) >= 9 prefer longest(conv) >= 4 weight 1"
+    subspace = examine(text, "x", darts, budget=budget).subspace
+    assert subspace is not None
+    budget.steps = 0
+    assert len(subspace.best(3)) == len(subspace.sample_weighted(3)) == 3
+
+
+def test_a_count_over_pairs_is_compiled_exactly(darts: Space) -> None:
+    pairs = "count(a in all: some b in all: if same(a, b) then b is dead)"
+    report = examine(f"space darts\nprinciple p require {pairs} != 7", "x", darts)
+    assert report.admitted
+    assert report.count == report.total
+    assert [d.code for d in report.diagnostics] == ["vacuous"]
+
+
+def test_a_conflict_of_counts_is_told_with_its_smallest_repair(darts: Space) -> None:
+    """Seven operators three times each would take 21 layers of 16."""
+    report = examine(f"space darts\n{CONFLICT}", "x", darts)
+    assert [d.code for d in report.diagnostics] == ["conflict"] * 5
+    assert {len(conflict) for conflict in report.conflicts} == {6}
+    assert len(report.repair or ()) == 2
 
 
 @pytest.mark.parametrize(
@@ -238,6 +303,18 @@ def test_what_is_written_often_is_worked_out_once(darts: Space) -> None:
 def test_a_mistake_is_told_wherever_it_stands() -> None:
     report = check("principle p\n  require layr0 is conv\n  forbid layr0 is conv")
     assert [d.span.line for d in report.errors] == [3, 4]
+
+
+def test_only_for_the_errors_that_are_shown_the_nearest_name_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_for = []
+    monkeypatch.setattr(
+        "lapt_rules.logic.names.did_you_mean", lambda name, _: looked_for.append(name)
+    )
+    report = check("principle p\n" + "".join(f"  require layr{i} is conv\n" for i in range(500)))
+    assert len(report.errors) == 500
+    assert len(looked_for) == SHOWN_AT_ONCE
 
 
 def test_quantifiers_cannot_exhaust_memory() -> None:

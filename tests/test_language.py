@@ -7,12 +7,20 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lark.exceptions import UnexpectedInput
 from trees import principle_files
 
 from lapt_rules import content
 from lapt_rules.errors import PrincipleError
+from lapt_rules.language import parser
 from lapt_rules.language import syntax as ast
-from lapt_rules.language.parser import MAX_CHARACTERS, MAX_NESTING, parse, parse_tolerant
+from lapt_rules.language.mistakes import _in_context
+from lapt_rules.language.parser import (
+    MAX_CHARACTERS,
+    MAX_NESTING,
+    parse,
+    parse_tolerant,
+)
 from lapt_rules.language.printer import print_file
 from lapt_rules.space import load_space
 
@@ -103,6 +111,49 @@ def test_a_test_belongs_to_the_principle_only_if_it_is_indented_under_it() -> No
     ]
 
 
+# ------------------------------------------------------------------------------------ line ends
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [*EXAMPLE.split("\n"), "  # c", "  require layer0 = conv", '  accept "', "\xa0"]
+            ),
+            st.sampled_from(["\r\n", "\r"]),
+        ),
+        max_size=30,
+    )
+)
+def test_every_line_end_means_the_same_and_is_counted_the_same(
+    lines: list[tuple[str, str]],
+) -> None:
+    tree, diagnostics = parse_tolerant("".join(f"{line}\n" for line, _ in lines))
+    for text in (
+        "".join(f"{line}\r\n" for line, _ in lines),
+        "".join(f"{line}\r" for line, _ in lines),
+        "".join(line + end for line, end in lines),
+    ):
+        other, found = parse_tolerant(text)
+        assert (other, found) == (tree, diagnostics)
+        if tree and other:
+            assert print_file(other) == print_file(tree)
+
+
+def test_a_comment_ends_with_its_line_whatever_ends_the_line() -> None:
+    file = parse("principle p\r  require connected # c\r  require layer1 is conv\r")
+    assert len(file.principles[0].clauses) == 2
+    assert print_file(file).count("\n") == 3
+
+
+@pytest.mark.parametrize("separator", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+def test_no_other_line_separator_hides_code_in_a_comment(separator: str) -> None:
+    text = f"principle p\n  require connected # c{separator}  require layer1 is conv"
+    assert codes(text) == [("control-character", 2)]
+    _, (diagnostic,) = parse_tolerant(text)
+    assert separator not in str(diagnostic)
+
+
 # ------------------------------------------------------------------------------------- comments
 
 COMMENTED = """\
@@ -169,6 +220,57 @@ principle c
         ("syntax", 9),
         ("syntax", 10),
     ]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(["require connected", "forbid layer0 is", "prefer (", '"']), max_size=3
+        ),
+        max_size=4,
+    )
+)
+def test_the_errors_of_a_file_are_those_of_its_principles(blocks: list[list[str]]) -> None:
+    texts = ["\n  ".join([f"principle p{i}", *block]) for i, block in enumerate(blocks)]
+    alone = []
+    for i, text in enumerate(texts):
+        above = sum(one.count("\n") + 1 for one in texts[:i])
+        alone += [(d.code, d.message, d.span.line + above) for d in parse_tolerant(text)[1]]
+    _, found = parse_tolerant("\n".join(texts))
+    assert [(d.code, d.message, d.span.line) for d in found] == alone
+
+
+def test_however_many_errors_a_file_has_it_is_read_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+
+    class Counting:
+        def parse(self, text: str) -> object:
+            try:
+                parsed = lark.parse(text)
+            except UnexpectedInput as error:
+                read.append(len(text[: error.pos_in_stream].split()))
+                raise
+            read.append(len(text.split()))
+            return parsed
+
+    lark = parser._lark()
+    monkeypatch.setattr(parser, "_lark", Counting)
+    good, bad = "  require layer0 is conv\n", "  require layer0 = conv\n"
+    text = "principle p\n" + 300 * good + 5 * (bad + 10 * good)
+    assert len(codes(text)) == 5
+    assert sum(read) < 3 * len(text.split())
+
+
+def test_a_statement_with_a_hard_space_is_told_once_and_does_not_hide_the_next() -> None:
+    text = "principle p\n  require layer0\xa0is conv\n  require connected\n  forbid layer0 is\n"
+    assert codes(text) == [("syntax", 2), ("syntax", 4)]
+
+
+def test_a_mistake_after_a_long_run_is_explained_in_time_proportional_to_it() -> None:
+    before = "(" * (1 << 22) + " layer0 "  # where time grew with the square this would take days
+    assert "with `is`" in _in_context("== conv", set(), before)
 
 
 @pytest.mark.parametrize(

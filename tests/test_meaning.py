@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
+from math import comb
 
 import networkx as nx
 import numpy as np
@@ -17,9 +18,10 @@ from lapt_rules.audit.explain import explain, rejections
 from lapt_rules.language import syntax as ast
 from lapt_rules.logic.arrays import Arrays, Rows
 from lapt_rules.logic.binding import bind, invariants
+from lapt_rules.logic.budget import MAX_STEPS, Budget
 from lapt_rules.logic.compiling import Compiler
 from lapt_rules.logic.encoding import Encoding
-from lapt_rules.logic.formula import And, Connected, Live
+from lapt_rules.logic.formula import And, Choice, Connected, Formula, Live, Not
 from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle
 from lapt_rules.logic.smt import Answer, Reasoner
@@ -49,6 +51,10 @@ def keeps(space: Space, file: ast.File) -> frozenset[tuple[int, ...]]:
     """The set that a file keeps."""
     rows = Subspace(space, bind(file, space).keeps).rows
     return frozenset(map(tuple, rows.tolist()))
+
+
+def with_resources(space: Space, resources: int = 10**10, steps: int = MAX_STEPS) -> Compiler:
+    return Compiler(space, Budget(steps, resources=resources))
 
 
 def membership(encoding: Encoding, rows: Rows, variable: int = 0) -> z3.BoolRef:
@@ -90,7 +96,7 @@ def test_z3_lists_the_same_architectures_in_the_same_order(
 ) -> None:
     principles = bind(data.draw(principle_files(space, hard_only=True)), space)
     subspace = Subspace(space, principles.keeps)
-    reasoner = Reasoner(principles, timeout=300)
+    reasoner = Reasoner(principles, with_resources(space))
     assert list(islice(reasoner.architectures(), 50)) == list(islice(subspace, 50))
     assert reasoner.satisfiable() is (Answer.YES if subspace.count() else Answer.NO)
 
@@ -101,7 +107,7 @@ def test_z3_lists_the_same_architectures_in_the_same_order(
 @examples(5)
 def test_z3_lists_whole_sets(space: Space, data: st.DataObject) -> None:
     principles = bind(data.draw(principle_files(space, hard_only=True)), space)
-    found = list(Reasoner(principles, timeout=300).architectures())
+    found = list(Reasoner(principles, with_resources(space)).architectures())
     assert found == list(Subspace(space, principles.keeps))
 
 
@@ -270,8 +276,8 @@ def test_what_implies_a_redundant_principle_does_imply_it(data: st.DataObject) -
 # ------------------------------------------------------------------------------------------- Z3
 
 
-def reasoner(text: str, space: Space = NAS201, timeout: float = 10) -> Reasoner:
-    return Reasoner(bind(f"space {space.name}\n{text}", space), timeout)
+def reasoner(text: str, space: Space = NAS201, compiler: Compiler | None = None) -> Reasoner:
+    return Reasoner(bind(f"space {space.name}\n{text}", space), compiler)
 
 
 def test_a_conflict_is_minimal_and_in_the_users_names() -> None:
@@ -331,21 +337,28 @@ def test_all_minimal_conflicts_and_the_smallest_repair(data: st.DataObject) -> N
     assert frozenset(everyone - {p.name for p in dropped}) not in clashing
     satisfiable = [len(c) for c in _subsets(everyone) if frozenset(c) not in clashing]
     assert len(dropped) == 4 - max(satisfiable)
+    hit = Reasoner(principles)._hitting(dict.fromkeys(everyone, 0))
+    assert hit is not None
+    assert everyone - hit not in clashing
+    assert len(hit) == len(dropped)
 
 
 def _subsets(names: set[str]) -> list[tuple[str, ...]]:
     return [c for size in range(len(names) + 1) for c in combinations(sorted(names), size)]
 
 
-def test_a_repair_drops_what_weighs_least() -> None:
+def test_a_repair_drops_the_fewest_and_of_as_few_those_that_weigh_least() -> None:
     both = reasoner("principle a require connected principle b forbid connected")
     assert [p.name for p in both.repair({"a": 3, "b": 1}) or []] == ["b"]
     assert [p.name for p in both.repair({"a": 1, "b": 3}) or []] == ["a"]
+    many = reasoner(
+        "principle a require layer0 is conv principle b require layer1 is conv "
+        "principle c require count(conv) == 0"
+    )
+    assert [p.name for p in many.repair({"c": 100}) or []] == ["c"]
 
 
-@pytest.mark.slow
-def test_a_repair_of_many_principles_is_found_though_z3_alone_gives_up() -> None:
-    """Each question that Z3 cannot decide in time goes to the diagrams."""
+def test_the_smallest_repair_of_many_principles_is_found() -> None:
     clauses = [
         "count(conv) >= 8", "count(skip_connect) <= 4", "count(pool) <= 4", "count(none) <= 2",
         "sum(params) <= 2200000", "longest(conv in normal) >= 2", "longest(conv in reduce) >= 2",
@@ -355,7 +368,7 @@ def test_a_repair_of_many_principles_is_found_though_z3_alone_gives_up() -> None
     asked = reasoner(
         "\n".join(f"principle p{i} require {clause}" for i, clause in enumerate(clauses)),
         DARTS,
-        timeout=120,
+        with_resources(DARTS),
     )
     dropped = asked.repair()
     assert dropped is not None
@@ -376,12 +389,90 @@ def test_a_sum_that_cannot_be_reached_is_decided_quickly() -> None:
     assert reasoner(text, DARTS).satisfiable() is Answer.NO
 
 
-def test_a_question_that_takes_too_long_is_answered_unknown() -> None:
-    hard = " ".join(
-        f"principle p{i} require sum(params in {{normal_{i}a, reduce_{i}b, normal_{i}b}}) + "
-        f"longest(conv in reduce) == sum(flops in {{normal_{i}a, reduce_{i}a}}) - {17 * i}"
-        for i in range(1, 5)
+HARD = " ".join(
+    f"principle p{i} require sum(params in {{normal_{i}a, reduce_{i}b, normal_{i}b}}) + "
+    f"longest(conv in reduce) == sum(flops in {{normal_{i}a, reduce_{i}a}}) - {17 * i}"
+    for i in range(1, 5)
+)
+
+
+def test_a_question_beyond_the_budget_is_answered_unknown() -> None:
+    asked = reasoner(HARD, DARTS, with_resources(DARTS, 500_000, steps=0))
+    assert asked.satisfiable() is Answer.UNKNOWN
+    assert asked.undecided
+    assert asked.conflict() is None
+    assert asked.repair() is None
+    without = reasoner(HARD, DARTS, with_resources(DARTS, 0))
+    assert without.rejecters(whole(DARTS).unrank(0)) is None
+
+
+def test_principles_too_large_to_state_are_left_to_the_diagrams() -> None:
+    text = "principle a require layer0 is conv principle b require layer0 is none"
+    found = reasoner(text, compiler=with_resources(NAS201, 0)).conflict()
+    assert found is not None
+    assert [principle.name for principle in found.principles] == ["a", "b"]
+    assert found.minimal
+
+
+@pytest.mark.parametrize("resources", [10**5, 10**6, 10**7])
+def test_where_z3_gives_up_does_not_depend_on_the_clock(resources: int) -> None:
+    text = f"{HARD} principle q require count(conv) == 3 principle r require count(none) >= 14"
+
+    def found() -> tuple[object, ...]:
+        compiler = with_resources(DARTS, resources, steps=10**6)
+        asked = reasoner(text, DARTS, compiler)
+        answers = asked.conflicts(), asked.repair(), asked.redundancies()
+        return str(answers), compiler.budget.resources, compiler.budget.steps
+
+    assert found() == found()
+
+
+def test_counts_that_cannot_add_up_are_decided_by_z3_alone() -> None:
+    """Eight operators three times each, on sixteen layers."""
+    clauses = (
+        f"principle p{i} require count({o}) == 3" for i, o in enumerate(DARTS.operator_index)
     )
-    answer = reasoner(hard, DARTS, timeout=0.001).satisfiable()
-    assert answer is Answer.UNKNOWN
-    assert reasoner(hard, DARTS, timeout=0.001).conflict() is None
+    asked = reasoner(" ".join(clauses), DARTS, with_resources(DARTS, 10**6, steps=0))
+    conflict = asked.conflict()
+    assert conflict is not None
+    assert len(conflict.principles) == 6
+    assert conflict.minimal
+    assert len(asked.repair() or ()) == 3
+    assert not asked.undecided
+
+
+def test_reachability_is_stated_once_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = []
+    stating = Encoding._reaching
+
+    def counted(self: Encoding, cell: int) -> tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]:
+        stated.append(cell)
+        return stating(self, cell)
+
+    monkeypatch.setattr(Encoding, "_reaching", counted)
+    reasoner("principle p require each l in all: l is live", DARTS)
+    assert sorted(stated) == [0, 1]
+
+
+# ------------------------------------------------------------------------------------ shared parts
+
+
+def distinct(formula: Formula) -> list[Formula]:
+    """The different objects of which a formula is made, of those that it is joined of."""
+    found: dict[Formula, None] = {}
+    queue = [formula]
+    while queue:
+        part = queue.pop()
+        if part not in found:
+            found[part] = None
+            queue += [part.part] if isinstance(part, Not) else getattr(part, "parts", ())
+    return list(found)
+
+
+def test_a_part_under_many_quantifiers_is_one_part() -> None:
+    text = "each a in all: each b in all: if same(a, b) then b is dead"
+    parts = distinct(bind(f"space darts principle p require {text}", DARTS).keeps)
+    assert sum(isinstance(part, Live) for part in parts) == len(DARTS.layers)
+    pairs = comb(len(DARTS.layers), 2) + len(DARTS.layers)
+    both = sum(isinstance(p, And) and isinstance(p.parts[0], Choice) for p in parts)
+    assert both == pairs * len(DARTS.operators)  # same(a, b) is same(b, a)

@@ -28,6 +28,8 @@ FILE = 'space nas201\n\nprinciple p\n  "why"\n  require layer0 is conv\n'
         f"<think>principle q forbid connected</think>{FILE}",
         f"<think>space nas201 principle q\n```lapt\nspace nas201\n```</think>\n```\n{FILE}```",
         FILE.replace("\n", "\r\n"),
+        FILE.replace("\n", "\r"),
+        f"Here:\n```lapt\n{FILE}```".replace("\n", "\r"),
         FILE.replace('"', "\u201c", 1).replace('"', "\u201d", 1),
         FILE.replace("space nas201\n\n", ""),
     ],
@@ -75,20 +77,30 @@ def test_a_broken_file_is_left_for_the_gate_to_tell() -> None:
     )
 )
 def test_any_text_is_read(answer: str) -> None:
-    principle_file(answer, "nas201")
+    found = principle_file(answer, "nas201")
+    assert found is None or (found.endswith("\n") and "space" in found and "\r" not in found)
+
+
+HOSTILE = 1 << 20
+"""Characters of a hostile answer; where time grew with their square this would take an hour."""
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        "```\n" * 20_000,
-        "<think>" * 20_000,
-        "`" * 200_000,
-        "principle p require connected\n" * 8_000,
-        "space nas201\n" + "x" * 200_000,
-        " " * 200_000 + "principle",
-        "\n" * 200_000,
-    ],
+    "piece", ["`", "~", "```\n", "~~~~\n```\n", "<think>", " ", "\n", "\t`", "x"]
 )
-def test_hostile_text_is_read_as_well(answer: str) -> None:
-    principle_file(answer, "nas201")
+def test_hostile_text_holds_no_file(piece: str) -> None:
+    assert principle_file(piece * (HOSTILE // len(piece)), "nas201") is None
+
+
+@pytest.mark.parametrize("before", ["`", "```\n", "<think></think>", " ", "\n", "x"])
+def test_a_file_after_hostile_text_is_found(before: str) -> None:
+    hostile = before * (HOSTILE // len(before))
+    found = principle_file(f"{hostile}\n{FILE}", "nas201")
+    assert found is not None
+    assert parse(found) == parse(FILE)
+
+
+def test_a_fence_ends_with_as_many_marks_of_its_own_kind() -> None:
+    inside = f"# ~~~\n# ```\n{FILE}"
+    assert principle_file(f"~~~~\n~~~\n```\n{inside}~~~~\nand ```", "nas201") == FILE
+    assert principle_file(f"````\n{FILE}```\n`````\nno more", "nas201") == f"{FILE}```\n"

@@ -14,6 +14,7 @@ from lapt_rules.language.printer import print_clause, print_file
 from lapt_rules.language.syntax import WORDS
 from lapt_rules.language.tree import MAX_WEIGHT
 from lapt_rules.logic.binding import bind
+from lapt_rules.logic.budget import MAX_NODES, MAX_RESOURCES, MAX_STEPS
 from lapt_rules.logic.examples import run_tests
 from lapt_rules.logic.meaning import MAX_INTEGER, MAX_PARTS
 from lapt_rules.space import Space, load_space
@@ -120,5 +121,6 @@ def test_the_reference_lists_exactly_the_reserved_words() -> None:
 def test_the_stated_limits_are_those_in_force() -> None:
     section = REFERENCE.read_text(encoding="utf-8").partition("## Limits\n")[2].partition("## ")[0]
     limits = [MAX_CHARACTERS, MAX_NESTING, MAX_PARTS, MAX_INTEGER, MAX_WEIGHT, MAX_ERRORS]
+    limits += [MAX_NODES, MAX_STEPS, MAX_RESOURCES]
     stated = re.findall(r"[\d,]*\d", section)
     assert [limit for limit in limits if f"{limit:,}" not in stated] == []

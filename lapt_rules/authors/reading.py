@@ -7,11 +7,12 @@ quotes. What remains wrong is for the gate to tell.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+from lapt_rules.language.parser import with_line_feeds
 
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL)
-_FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
-)
+_FENCE = re.compile(r"`{3,}|~{3,}")
 _BEGINS = re.compile(
     r"^[ \t]*(space[ \t]+\w+[ \t]*$|principle[ \t]+\w+|(?:region|define)[ \t]+\w+[ \t]*=)",
     re.MULTILINE,
@@ -35,8 +36,8 @@ def principle_file(answer: str, space: str) -> str | None:
       require connected
     <BLANKLINE>
     """
-    said = _THOUGHT.sub("", answer).replace("\r\n", "\n").translate(_TYPESET)
-    fenced = [match[2] for match in _FENCE.finditer(said) if _BEGINS.search(match[2])]
+    said = _THOUGHT.sub("", with_line_feeds(answer)).translate(_TYPESET)
+    fenced = [block for block in _fenced(said) if _BEGINS.search(block)]
     if fenced:
         text = fenced[-1]
         begins = _BEGINS.search(text)
@@ -51,6 +52,24 @@ def principle_file(answer: str, space: str) -> str | None:
     if not re.search(r"^[ \t]*space[ \t]+\w", text, re.MULTILINE):
         text = f"space {space}\n\n{text}"
     return f"{text}\n"
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """What stands in each fence, also in a last one that is never closed."""
+    mark = ""
+    inside: list[str] = []
+    for line in text.split("\n"):
+        bare = line.strip(" \t")
+        if not mark:
+            opened = _FENCE.match(bare)
+            mark, inside = opened[0] if opened else "", []
+        elif bare.startswith(mark) and not bare.strip(mark[0]):
+            yield "\n".join(inside)
+            mark = ""
+        else:
+            inside.append(line)
+    if mark:
+        yield "\n".join(inside)
 
 
 def _is_comment(lines: str) -> bool:

@@ -14,6 +14,11 @@ from lapt_rules.language.syntax import NOWHERE, Span
 
 LONGEST_LINE_SHOWN = 160
 
+STEERING = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Characters that steer a terminal, or that only some programs read as a line end."""
+
+_NOT_SHOWN = f"[{STEERING}\U00010000-\U0010ffff]"
+
 Severity = Literal["error", "warning"]
 
 
@@ -65,7 +70,7 @@ class Diagnostic:
         lines = self.source.text.split("\n")
         if span.line > len(lines):
             return [head]
-        line = re.sub(r"[^\t\x20-\x7e\xa0-\uffff]", "\ufffd", lines[span.line - 1].rstrip("\r"))
+        line = re.sub(_NOT_SHOWN, "\ufffd", lines[span.line - 1])
         if not line.strip():
             return [head]
         end = span.end_column if span.end_line == span.line else len(line) + 1

@@ -130,8 +130,7 @@ def _unexpected(
 
 def _in_context(rest: str, expected: set[str], before: str) -> str:
     """The fix for a mistake that only what stands around it gives away."""
-    previous = re.search(r"(\S+)\s*$", before)
-    last = previous[1] if previous else ""
+    last = (before.rsplit(maxsplit=1) or [""])[-1]
     touching = bool(before) and not before[-1].isspace() and before[-1].isalnum()
     if touching and re.match(r"_\d", rest) and last[-1].isdigit():
         return "write numbers without separators"

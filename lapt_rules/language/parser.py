@@ -1,9 +1,10 @@
 """Text to syntax tree, and every syntax error of a file in one pass.
 
 Where a statement is broken it is blanked out and the rest is parsed again, so that one mistake
-does not hide the next and positions stay true. Limits keep hostile input cheap: a file is at most
-`MAX_CHARACTERS` long and formulas nest at most `MAX_NESTING` deep; the terminals of the grammar
-bound names, numbers and strings.
+does not hide the next and positions stay true. Every line end (LF, CR LF or CR) is read as LF, and
+a text with any other line separator is refused, so that a comment ends where an editor shows its
+end. Limits keep hostile input cheap: a file is at most `MAX_CHARACTERS` long and formulas nest at
+most `MAX_NESTING` deep; the terminals of the grammar bound names, numbers and strings.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lapt_rules import content
 from lapt_rules.errors import LaptError, PrincipleError
-from lapt_rules.language.diagnostics import Diagnostic, Source
+from lapt_rules.language.diagnostics import STEERING, Diagnostic, Source
 from lapt_rules.language.syntax import File, Span
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
 _HEADING = re.compile(r"principle\s+[A-Za-z_]\w{0,63}\b")
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
     r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"
@@ -91,6 +91,7 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
     """
     from lapt_rules.language.tree import TreeBuilder
 
+    text = with_line_feeds(text)
     source = Source(path, text)
     if len(text) > MAX_CHARACTERS:
         message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
@@ -112,6 +113,11 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
     return (None if tainted else file), diagnostics
 
 
+def with_line_feeds(text: str) -> str:
+    """The text with LF for every CR LF and every CR alone."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 @cache
 def _lark() -> Lark:
     from lark import Lark
@@ -124,6 +130,8 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
 
     Of a principle's heading `principle NAME` stays, so that its clauses are read as well; without
     a name they go with it. A heading whose clauses are gone goes too: it is not wrong in itself.
+    A round goes on from the last broken statement, so that all rounds together read a text once;
+    what is left in the end is parsed as a whole.
     """
     from lark.exceptions import UnexpectedInput
 
@@ -136,9 +144,14 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
     blanked: set[int] = set()
     diagnostics: list[Diagnostic] = []
     tainted = False
+    resumed = 0  # the statements before this one are good, or blanked
     while True:
         try:
-            return _lark().parse(text), diagnostics, tainted
+            parsed = _lark().parse(_resumed(text, resumed, bounds, words, blanked))
+            if not resumed:
+                return parsed, diagnostics, tainted
+            resumed = 0
+            continue
         except UnexpectedInput as error:
             offset = error.pos_in_stream
             offset = len(text) if offset is None or offset < 0 else offset
@@ -150,6 +163,7 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
             diagnostics.append(diagnostic)
         if chunk in blanked or len(diagnostics) >= MAX_ERRORS:
             return None, diagnostics, True
+        resumed = chunk
         start, last = bounds[chunk], chunk + 1
         end = bounds[last]
         named = _HEADING.match(text, start, end)
@@ -164,13 +178,30 @@ def _parse_statements(source: Source) -> tuple[Tree[Any] | None, list[Diagnostic
         text = text[:start] + _blank(text[start:end]) + text[end:]
 
 
+def _resumed(
+    text: str, resumed: int, bounds: list[int], words: list[str], blanked: set[int]
+) -> str:
+    """The text from a statement on, and before it only what the parser must have seen there.
+
+    That is the statement before it and, where that is a clause or test, the heading above it.
+    """
+    before = [chunk for chunk in range(resumed) if chunk not in blanked]
+    headings = [chunk for chunk in before if words[chunk] not in _IN_PRINCIPLE]
+    seen = sorted({*headings[-1:], *before[-1:]})
+    pieces, end = [], 0
+    for chunk in seen:
+        pieces += [_blank(text[end : bounds[chunk]]), text[bounds[chunk] : bounds[chunk + 1]]]
+        end = bounds[chunk + 1]
+    return "".join([*pieces, _blank(text[end : bounds[resumed]]), text[bounds[resumed] :]])
+
+
 def _blank(text: str) -> str:
-    return re.sub(r"\S", " ", text)
+    return re.sub(r"[^\n]+", lambda match: " " * len(match[0]), text)
 
 
 def _control_character(source: Source) -> Diagnostic | None:
-    """A diagnostic for a character that could steer the terminal of whoever reads the file."""
-    match = re.search(_CONTROL, source.text)
+    """A diagnostic for a character that could mislead whoever reads the file."""
+    match = re.search(f"[{STEERING}]", source.text)
     if match is None:
         return None
     message = f"a control character, U+{ord(match[0]):04X}"

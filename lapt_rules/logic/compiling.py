@@ -15,9 +15,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lapt_rules.errors import LimitError
 from lapt_rules.logic.arrays import Arrays, Rows
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.diagram import (
-    Budget,
     Diagram,
     Table,
     choice,
@@ -25,6 +26,7 @@ from lapt_rules.logic.diagram import (
     from_mask,
     intersection,
     level_table,
+    near_first,
     reduced,
     union,
 )
@@ -68,17 +70,28 @@ class Compiler:
         self.budget = budget or Budget()
         self.sizes = tuple(len(variable.values) for variable in space.variables)
         self._known: dict[Formula, Diagram] = {}
+        self._beyond: dict[Formula, tuple[str, str]] = {}  # what was told when it took too much
+
+    def within(self, budget: Budget) -> Compiler:
+        """The same knowledge, with a budget for another check."""
+        other = Compiler(self.space, budget)
+        other._known = self._known
+        return other
 
     def compile(self, formula: Formula) -> Diagram:
         """The set of all rows of values for which the formula holds, well-formed or not.
 
-        Raises LimitError where it takes more nodes or time than the budget has.
+        Raises LimitError where it takes more than the budget has, and again at once for a formula
+        that took too much before.
         """
         if formula not in self._known:
-            if self._grid is not None:
-                self._known[formula] = from_mask(self.sizes, self._grid.holds(formula))
-            else:
+            if formula in self._beyond:
+                raise LimitError(*self._beyond[formula])
+            try:
                 self._known[formula] = self._compile(formula)
+            except LimitError as error:
+                self._beyond[formula] = error.message, error.fix
+                raise
         return self._known[formula]
 
     def learn(self, formula: Formula, compiled: Diagram) -> None:
@@ -95,6 +108,8 @@ class Compiler:
         return Arrays(self.space, _grid(self.sizes)) if self.is_small else None
 
     def _compile(self, formula: Formula) -> Diagram:
+        if self._grid is not None:
+            return from_mask(self.sizes, self._grid.holds(formula))
         single = single_choice(formula, self.sizes)
         if single is not None:
             return choice(self.sizes, *single)
@@ -165,13 +180,13 @@ class Compiler:
         join: Callable[[Sequence[Diagram], Budget], Diagram],
         absorbing: bool,
     ) -> Diagram:
-        """Join parts in small groups, near ones and small ones first."""
+        """Join parts in small groups."""
         if any(not part.tables and part.root == absorbing for part in parts):
             return constant(self.sizes, absorbing)
         if not parts:
             return constant(self.sizes, not absorbing)
         while len(parts) > 1:
-            parts = sorted(parts, key=lambda part: (part.top, part.bottom, part.nodes))
+            parts = near_first(parts)
             groups = [parts[i : i + _AT_ONCE] for i in range(0, len(parts), _AT_ONCE)]
             parts = [join(group, self.budget) if len(group) > 1 else group[0] for group in groups]
         return parts[0]
@@ -251,7 +266,7 @@ class Compiler:
             step = np.array(weights.get(level, [0] * size), np.int64)
             least -= int(step.min())
             most -= int(step.max())
-            self.budget.check(total, states.size * size)
+            self.budget.spend(states.size * size)
             following = np.repeat(states[:, None, :], size, axis=1)
             following[:, :, 0] += step
             for column, (more, (_, (last, values))) in enumerate(under_way, start=1):
@@ -277,7 +292,7 @@ class Compiler:
             ids[undecided] = number + 2
             tables.append(level_table(ids.reshape(-1, size)))
             total += len(states)
-            self.budget.check(total)
+            self.budget.hold(total)
         return reduced(Diagram(self.sizes, 2, top, tuple(tables)))
 
     def _sums_ahead(

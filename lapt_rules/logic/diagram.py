@@ -9,8 +9,8 @@ algorithms run level by level on whole arrays.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lapt_rules.errors import LimitError
+from lapt_rules.logic.budget import Budget
 
 Table: TypeAlias = npt.NDArray[np.int32]
 """Nodes x values: the child of each; rows 0 and 1 are the two nodes that every level has."""
@@ -26,11 +27,7 @@ Table: TypeAlias = npt.NDArray[np.int32]
 Counts: TypeAlias = npt.NDArray[Any]
 """One number a node: int64 where all fit, Python integers where they do not."""
 
-MAX_NODES = 1_000_000
-MAX_SECONDS = 60.0
-MAX_CELLS = 1 << 25
-"""The largest array, in numbers, that one step may make: about a quarter of a gigabyte."""
-
+_FEW_NODES = 10_000  # and some for each node of the parts: then parts are joined at once
 _SAFE = 2.0**62  # codes of int64 stay below this
 _LARGEST = 2.0**63 * (1 - 1e-9)  # counts are int64 only while they are below this in floats
 
@@ -198,29 +195,6 @@ class Diagram:
         return Diagram(self.sizes, root, 0, tuple(tables))
 
 
-class Budget:
-    """The nodes and seconds that compiling may take; LimitError names what went beyond."""
-
-    def __init__(self, nodes: int = MAX_NODES, seconds: float = MAX_SECONDS) -> None:
-        self.nodes = nodes
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
-        self.subject = "the principles"
-
-    def check(self, nodes: int, cells: int = 0) -> None:
-        """Raise LimitError if so many nodes, or an array of so many cells, are too many."""
-        beyond = f"more than {self.nodes:,} nodes" if nodes > self.nodes else ""
-        if cells > MAX_CELLS:
-            beyond = "more memory than allowed"
-        if not beyond and time.monotonic() > self._end:
-            beyond = f"more than {self.seconds:g} seconds"
-        if beyond:
-            raise LimitError(
-                f"compiling {self.subject} exactly takes {beyond}",
-                "drop it or weaken it; where it sums a finely graded cost, round the bound",
-            )
-
-
 def constant(sizes: tuple[int, ...], value: bool) -> Diagram:
     return Diagram(sizes, int(value))
 
@@ -235,19 +209,47 @@ def choice(sizes: tuple[int, ...], variable: int, values: frozenset[int]) -> Dia
 
 def intersection(parts: Sequence[Diagram], budget: Budget) -> Diagram:
     """The rows that are in every part."""
-    return counting(parts, [*[False] * len(parts), True], budget)
+    return _joined(parts, lambda number: [*[False] * number, True], budget)
 
 
 def union(parts: Sequence[Diagram], budget: Budget) -> Diagram:
     """The rows that are in some part."""
-    return counting(parts, [False, *[True] * len(parts)], budget)
+    return _joined(parts, lambda number: [False, *[True] * number], budget)
 
 
-def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -> Diagram:
+def near_first(parts: Iterable[Diagram]) -> list[Diagram]:
+    """The parts in an order in which joins stay small: near ones and small ones first."""
+    return sorted(parts, key=lambda part: (part.top, part.bottom, part.nodes))
+
+
+def _joined(
+    parts: Sequence[Diagram], accept: Callable[[int], list[bool]], budget: Budget
+) -> Diagram:
+    """Parts joined at once where that takes few nodes, else by halves, and else at once after all.
+
+    At once is faster, and the rest of the parts keeps the nodes of any two few. But equal nodes are
+    merged in the end only: what two parts make small may be too large until then.
+    """
+    if len(parts) < 3:
+        return counting(parts, accept(len(parts)), budget)
+    half = len(parts) // 2
+    with suppress(LimitError):
+        few = _FEW_NODES + 4 * sum(part.nodes for part in parts)
+        return counting(parts, accept(len(parts)), budget, few)
+    with suppress(LimitError):
+        halves = [_joined(some, accept, budget) for some in (parts[:half], parts[half:])]
+        return counting(halves, accept(2), budget)
+    return counting(parts, accept(len(parts)), budget)
+
+
+def counting(
+    parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget, most_nodes: int | None = None
+) -> Diagram:
     """The rows for which `accept[k]` is true, where k is the number of parts that they are in.
 
     All parts are walked at once, level by level; a state is one node of each part, and it is
-    decided as soon as every number of parts that is still possible has the same answer.
+    decided as soon as every number of parts that is still possible has the same answer. Raises
+    LimitError for more than `most_nodes`, or what the budget has.
     """
     sizes = parts[0].sizes if parts else ()
     certain = sum(part.root == 1 and not part.tables for part in parts)
@@ -265,7 +267,7 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
     tables: list[Table] = []
     total = 0
     for level in range(top, bottom):
-        budget.check(total, states.size * sizes[level])
+        budget.spend(states.size * sizes[level])
         children = children_of(parts, states, level)
         inside = np.zeros(children.shape[1], np.int16)
         most = np.full(children.shape[1], len(parts), np.int16)
@@ -281,7 +283,7 @@ def counting(parts: Sequence[Diagram], accept: Sequence[bool], budget: Budget) -
         ids[undecided] = number + np.int32(2)
         tables.append(level_table(ids.reshape(-1, sizes[level])))
         total += states.shape[1]
-        budget.check(total)
+        budget.hold(total, most_nodes)
     return reduced(Diagram(sizes, 2, top, tuple(tables)))
 
 

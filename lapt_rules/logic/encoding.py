@@ -1,7 +1,8 @@
 """The formulas as Z3 expressions.
 
-Costs and counts use one integer a variable, linked to its values and summed plainly: on infeasible
-sums Z3 decides that form where pseudo-Boolean and if-then-else forms time out.
+Costs and counts sum one integer for each value of a variable, 1 for the value that it takes and 0
+for the others. That they add up to 1 lets Z3 see at once which counts cannot hold together, where
+one integer a variable, pseudo-Boolean and if-then-else forms time out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import z3
 
+from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.formula import (
     Amount,
     And,
@@ -33,18 +35,27 @@ from lapt_rules.space import Space
 
 
 class Encoding:
-    """Formulas as Z3 expressions over one Boolean for each value of each variable."""
+    """Formulas as Z3 expressions over one Boolean for each value of each variable.
+
+    Raises LimitError for formulas that are too large for the budget.
+    """
 
     def __init__(
-        self, space: Space, context: z3.Context, add: Callable[[z3.BoolRef], None]
+        self,
+        space: Space,
+        context: z3.Context,
+        add: Callable[[z3.BoolRef], None],
+        budget: Budget | None = None,
     ) -> None:
         self.space = space
         self._context = context
         self._add = add
+        self._budget = budget or Budget()
         self._zero = zero_operators(space)
         self._formulas: dict[Formula, z3.BoolRef] = {}
         self._measures: dict[Measure, z3.ArithRef] = {}
-        self._links: dict[tuple[int, tuple[int, ...]], z3.ArithRef] = {}
+        self._reach: dict[int, tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]] = {}
+        self._indicators: dict[int, list[z3.ArithRef]] = {}
         self.takes = [
             [z3.Bool(f"v{number}={value}", context) for value in variable.values]
             for number, variable in enumerate(space.variables)
@@ -54,6 +65,7 @@ class Encoding:
 
     def formula(self, formula: Formula) -> z3.BoolRef:
         if formula not in self._formulas:
+            self._budget.state(1)
             self._formulas[formula] = self._formula(formula)
         return self._formulas[formula]
 
@@ -92,24 +104,33 @@ class Encoding:
     def _measure(self, measure: Measure) -> z3.ArithRef:
         match measure:
             case Tally(weights):
-                terms = [self._link(variable, weight) for variable, weight in weights]
+                self._budget.state(len(weights))
+                terms = [self._weight(variable, weight) for variable, weight in weights]
             case Holding(parts):
+                self._budget.state(len(parts))
                 terms = [z3.If(self.formula(part), self._int(1), self._int(0)) for part in parts]
             case PathLength(extreme, cells, counted):
                 lengths = [self._path(extreme, cell, dict(counted)) for cell in cells]
                 return self._best(extreme, lengths)
         return cast("z3.ArithRef", z3.Sum([self._int(0), *terms]))
 
-    def _link(self, variable: int, weight: tuple[int, ...]) -> z3.ArithRef:
-        """An integer that equals the weight of the value that the variable takes."""
-        key = (variable, weight)
-        if key not in self._links:
-            link = z3.Int(f"k{len(self._links)}", self._context)
-            for takes, cost in zip(self.takes[variable], weight, strict=True):
-                self._add(z3.Implies(takes, link == cost))
-            self._add(self._and([link >= min(weight), link <= max(weight)]))
-            self._links[key] = link
-        return self._links[key]
+    def _weight(self, variable: int, weight: tuple[int, ...]) -> z3.ArithRef:
+        """The weight of the value that the variable takes."""
+        pairs = zip(weight, self._indicator(variable), strict=True)
+        return cast("z3.ArithRef", z3.Sum([self._int(0), *(w * one for w, one in pairs if w)]))
+
+    def _indicator(self, variable: int) -> list[z3.ArithRef]:
+        """For each value an integer: 1 where the variable takes it, else 0."""
+        if variable not in self._indicators:
+            names = [f"{takes} as 0 or 1" for takes in self.takes[variable]]
+            ones = [z3.Int(name, self._context) for name in names]
+            for takes, one in zip(self.takes[variable], ones, strict=True):
+                self._add(z3.Implies(takes, one == 1))
+                self._add(z3.Implies(z3.Not(takes), one == 0))
+                self._add(self._and([one >= 0, one <= 1]))
+            self._add(cast("z3.BoolRef", z3.Sum(ones) == 1))
+            self._indicators[variable] = ones
+        return self._indicators[variable]
 
     # -------------------------------------------------------------------------------- networks
 
@@ -129,6 +150,12 @@ class Encoding:
         return self._and([self._passes(layer), self._or(received)])
 
     def _reachability(self, index: int) -> tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]:
+        """For each node of a cell: reached from an input; leading to an output."""
+        if index not in self._reach:
+            self._reach[index] = self._reaching(index)
+        return self._reach[index]
+
+    def _reaching(self, index: int) -> tuple[dict[str, z3.BoolRef], dict[str, z3.BoolRef]]:
         cell = self.space.cells[index]
         reached = {n: z3.BoolVal(n in cell.inputs, self._context) for n in cell.nodes}
         leading = {n: z3.BoolVal(n in cell.outputs, self._context) for n in cell.nodes}
@@ -149,6 +176,7 @@ class Encoding:
         length = {node: self._int(0) if node in cell.inputs else never for node in cell.nodes}
         for i in self.space.flow_order[index]:
             layer = self.space.layers[i]
+            self._budget.state(len(layer.sources))
             here = never
             for number, source in enumerate(layer.sources):
                 here = z3.If(self._reads(i, number), length[source], here)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lapt_rules.language import syntax as ast
 from lapt_rules.logic.formula import (
@@ -33,7 +33,7 @@ MAX_DEPTH = 200
 
 MAX_INTEGER = 10**15
 
-Part = TypeVar("Part", Formula, Measure)
+Part = TypeVar("Part", bound=Formula | Measure | Amount)
 
 
 _Place = tuple[ast.Formula, tuple[tuple[str, int], ...]]
@@ -60,6 +60,7 @@ class Meanings:
         self._definition_depth: dict[str, int] = {}
         self._scope: tuple[tuple[str, int], ...] = ()
         self._bound: dict[_Place, tuple[Formula, int]] = {}  # and how many levels it nests
+        self._made: dict[tuple[object, ...], Any] = {}
 
     def define(self, name: ast.Name, written: ast.Formula) -> None:
         """Bind the formula of a `define` and give it its name, if that is free."""
@@ -75,7 +76,16 @@ class Meanings:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise TooLargeError
-        return part
+        return self._shared(part)
+
+    def _shared(self, part: Part) -> Part:
+        """The part, or the one that was made like it before, so that the engines work it out once.
+
+        All parts within it are shared ones, so it is enough to look at which these are.
+        """
+        like = (type(part), *(getattr(part, name) for name in part.__slots__))
+        shared: Part = self._made.setdefault(like, part)
+        return shared
 
     def _formulas(self, written: tuple[ast.Formula, ...]) -> tuple[Formula, ...]:
         return tuple(self.formula(part) for part in written)
@@ -122,10 +132,11 @@ class Meanings:
                 return self._same(self.names.layer(left), self.names.layer(right))
             case ast.Connected():
                 cells = range(len(self.space.cells))
-                return Or(tuple(self._grown(Connected(cell)) for cell in cells))
+                return self._shared(Or(tuple(self._grown(Connected(cell)) for cell in cells)))
             case ast.AtLeast(minimum=minimum, parts=parts):
                 holding = self._grown(Holding(self._formulas(parts)))
-                return Compare(Amount(-self._integer(minimum), ((1, holding),)), ">=")
+                amount = self._shared(Amount(-self._integer(minimum), ((1, holding),)))
+                return self._shared(Compare(amount, ">="))
             case ast.Comparison(left=left, relation=relation, right=right):
                 return self._grown(Compare(self._difference(left, right), relation))
             case ast.Negation(part=part):
@@ -165,8 +176,9 @@ class Meanings:
         return self._grown(Choice(variable, chosen))
 
     def _same(self, left: int, right: int) -> Formula:
+        left, right = sorted((left, right))
         both = [
-            And((self._operator_is(left, only), self._operator_is(right, only)))
+            self._shared(And((self._operator_is(left, only), self._operator_is(right, only))))
             for only in (frozenset({o}) for o in range(len(self.space.operators)))
         ]
         return self._grown(Or(tuple(both)))
@@ -197,7 +209,7 @@ class Meanings:
     def _difference(self, left: ast.Expression, right: ast.Expression) -> Amount:
         a, b = self.amount(left), self.amount(right)
         negative = tuple((-coefficient, measure) for coefficient, measure in b.terms)
-        return Amount(a.constant - b.constant, a.terms + negative)
+        return self._shared(Amount(a.constant - b.constant, a.terms + negative))
 
     def amount(self, written: ast.Expression) -> Amount:
         match written:
@@ -236,7 +248,7 @@ class Meanings:
                 for extra in sorted({costs[operator] - amount for costs in by_source} - {0}):
                     sources = (s for s, c in enumerate(by_source) if c[operator] - amount == extra)
                     reads = Choice(source_variable, frozenset(sources))
-                    both = And((reads, Choice(variable, frozenset({operator}))))
+                    both = self._shared(And((reads, Choice(variable, frozenset({operator})))))
                     more.setdefault(extra, []).append(self._grown(both))
         terms: list[tuple[int, Measure]] = [(1, self._grown(Tally(tuple(weights))))]
         terms += [(extra, Holding(tuple(parts))) for extra, parts in more.items()]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from lapt_rules.errors import did_you_mean, listed
+from lapt_rules.errors import SHOWN_AT_ONCE, did_you_mean, listed
 from lapt_rules.language import syntax as ast
 from lapt_rules.language.diagnostics import Diagnostic, Source
 from lapt_rules.logic.formula import Formula
@@ -34,6 +34,7 @@ class Names:
         self.source = Source(file.path, file.text)
         self.errors: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
+        self._told: set[Diagnostic] = set()
         self.layers: dict[str, int] = {}
         self.operators: Mapping[str, int] = {}
         self.nodes: tuple[str, ...] = ()
@@ -124,14 +125,15 @@ class Names:
     # ----------------------------------------------------------------------------- reporting
 
     def error(self, code: str, message: str, span: ast.Span, fix: str) -> None:
-        found = Diagnostic(code, message, self.source, span, fix)
-        if found not in self.errors:  # a quantifier binds its body once for each layer
-            self.errors.append(found)
+        self._tell(self.errors, Diagnostic(code, message, self.source, span, fix))
 
     def warn(self, code: str, message: str, span: ast.Span, fix: str) -> None:
-        found = Diagnostic(code, message, self.source, span, fix, "warning")
-        if found not in self.warnings:
-            self.warnings.append(found)
+        self._tell(self.warnings, Diagnostic(code, message, self.source, span, fix, "warning"))
+
+    def _tell(self, found: list[Diagnostic], diagnostic: Diagnostic) -> None:
+        if diagnostic not in self._told:  # a quantifier binds its body once for each layer
+            self._told.add(diagnostic)
+            found.append(diagnostic)
 
     def kind(self, name: str) -> str:
         """What a name is in this file, such as "a layer"; "" where it is nothing."""
@@ -149,7 +151,8 @@ class Names:
     def _unknown(self, name: ast.Name, kind: str, candidates: Collection[str], advice: str) -> None:
         other = self.kind(name.text)
         space = self.space
-        near = did_you_mean(name.text, candidates)
+        # To find the nearest of many names takes long, and only so many errors are shown.
+        near = did_you_mean(name.text, candidates) if len(self.errors) < SHOWN_AT_ONCE else None
         choice = f"use one of {listed(candidates)}" if candidates else ""
         own = (space.layer_index, space.operator_index, space.classes, space.regions)
         if other:

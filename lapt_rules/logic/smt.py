@@ -2,7 +2,8 @@
 
 Every principle stands behind one assumption literal, so that what Z3 blames is what the user
 wrote. Z3 may answer `unknown`; that is a third answer and is never read as yes or no. Where it
-does, the diagrams decide, if the principles can be compiled.
+does, the diagrams decide, if the principles can be compiled. What Z3 may use is counted in its own
+resources (`rlimit`), not in seconds, so that it gives up at the same place on every machine.
 """
 
 from __future__ import annotations
@@ -11,23 +12,25 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import inf
 
 import z3
 
 from lapt_rules.errors import LimitError, SpaceError
 from lapt_rules.logic.binding import invariants
 from lapt_rules.logic.compiling import Compiler
-from lapt_rules.logic.diagram import Budget, intersection
+from lapt_rules.logic.diagram import intersection
 from lapt_rules.logic.encoding import Encoding
+from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
 from lapt_rules.space import Architecture
 
-TIMEOUT = 10.0
-"""Seconds that all questions about one principle set may take together."""
+PATIENCE = 1_000_000
+"""The resources that Z3 gets for one question before the diagrams are asked, of many left."""
 
-PATIENCE = 0.25
-"""Seconds that Z3 gets for one question before the diagrams are asked."""
+GUARD = 60
+"""Seconds after which Z3 is stopped and asked no more: for what its resources do not count."""
+
+_LARGEST = 2**32 - 1  # of the resources that Z3 can be given for one question
 
 
 class Answer(Enum):
@@ -40,8 +43,8 @@ class Answer(Enum):
 class Conflict:
     """Principles that cannot hold together; without any one of them the others can.
 
-    `minimal` is False where a timeout left that last part unproven. No principles at all means
-    that the space itself is empty.
+    `minimal` is False where that last part could not be decided. No principles at all means that
+    the space itself is empty.
     """
 
     principles: tuple[Principle, ...]
@@ -72,7 +75,10 @@ class _Question:
 
 
 class Reasoner:
-    """Questions about one principle set, all of them within `timeout` seconds.
+    """Questions about one principle set, all of them within the budget of `compiler`.
+
+    The compiler may have compiled some of the principles already. `undecided` tells whether a
+    question was left without an answer.
 
     >>> from lapt_rules.logic.binding import bind
     >>> from lapt_rules.space import load_space
@@ -82,26 +88,37 @@ class Reasoner:
     ['p', 'q']
     """
 
-    def __init__(self, principles: PrincipleSet, timeout: float = TIMEOUT) -> None:
+    def __init__(self, principles: PrincipleSet, compiler: Compiler | None = None) -> None:
         self.principles = principles
-        self._compiler: Compiler | None = Compiler(principles.space)
+        self.undecided = False
+        self._compiler = compiler or Compiler(principles.space)
+        self._budget = self._compiler.budget
         self._blamed: tuple[Principle, ...] = ()  # by the last question answered with no
+        self._clashing: dict[frozenset[str], Conflict] = {}  # every conflict found, by its names
+        self._kept: list[frozenset[str]] = []  # all that some architecture satisfies
         self._context = z3.Context()
         self._solver = z3.Solver(ctx=self._context)
-        self._end = time.monotonic() + timeout
         self._evaluator = z3.Solver(ctx=self._context)  # knows the space, and no principle
+        self._takes: list[list[z3.BoolRef]] = []
+        self._keeps: dict[str, z3.BoolRef] = {}
+        self._on: dict[str, z3.BoolRef] = {}
+        self._off: dict[str, z3.BoolRef] = {}
+        try:
+            self._state()
+        except LimitError:
+            self._budget.resources = 0  # so that Z3 is not asked
+
+    def _state(self) -> None:
+        """Tell Z3 the space, and the principles behind their literals."""
 
         def add(fact: z3.BoolRef) -> None:
             self._solver.add(fact)
             self._evaluator.add(fact)
 
-        encoding = Encoding(principles.space, self._context, add)
+        encoding = Encoding(self.principles.space, self._context, add, self._budget)
         self._takes = encoding.takes
-        add(encoding.formula(invariants(principles.space)))
-        self._keeps: dict[str, z3.BoolRef] = {}
-        self._on: dict[str, z3.BoolRef] = {}
-        self._off: dict[str, z3.BoolRef] = {}
-        for principle in principles.principles:
+        add(encoding.formula(invariants(self.principles.space)))
+        for principle in self.principles.principles:
             literal = z3.Bool(f"on {principle.name}", self._context)
             violated = z3.Bool(f"off {principle.name}", self._context)
             keeps = encoding.formula(principle.keeps)
@@ -132,7 +149,11 @@ class Reasoner:
         chosen = z3.Solver(ctx=self._context)
         taken = self._selectors()
         found: list[Conflict] = []
-        while len(found) < limit and chosen.check() == z3.sat:
+        while len(found) < limit:
+            more = self._check(chosen)
+            if more is not Answer.YES:
+                self.undecided = self.undecided or more is Answer.UNKNOWN
+                break
             model = chosen.model()
             seed = tuple(p for p in principles if not z3.is_false(model[taken[p.name]]))
             answer = self.satisfiable(seed)
@@ -150,28 +171,87 @@ class Reasoner:
         return found
 
     def repair(self, weights: Mapping[str, int] | None = None) -> list[Principle] | None:
-        """The principles to drop so that the rest keep something: least in number, or in weight.
+        """The fewest principles to drop so that the rest keep something.
 
-        `weights` says by name what dropping costs, 1 where it says nothing. None where that could
-        not be decided in time, or where the space itself is empty.
+        Of as few, those whose `weights` (by name, 0 where none is given) sum up to least. None
+        where that could not be decided, or where the space itself is empty.
+        """
+        every = {p.name: (weights or {}).get(p.name, 0) for p in self.principles.principles}
+        dropped = self._fewest(every)
+        if dropped is None:
+            dropped = self._hitting(every)
+        if dropped is None:
+            return None
+        return [p for p in self.principles.principles if p.name in dropped]
+
+    def _fewest(self, weights: Mapping[str, int]) -> frozenset[str] | None:
+        """The repair, found by asking Z3 for ever fewer; None where it gives up."""
+        names = frozenset(weights)
+        if self._ask(_Question(())) is not Answer.YES:
+            return None
+        dropped = names - max(self._kept, key=len)
+        ones = dict.fromkeys(weights, 1)
+        too_few = -1
+        while len(dropped) - too_few > 1:
+            most = (len(dropped) + too_few) // 2
+            answer = self._repaired((ones, most))
+            if answer is Answer.UNKNOWN:
+                return None
+            if answer is Answer.YES:
+                dropped = names - self._kept[-1]
+            else:
+                too_few = most
+        while weight := sum(weights[name] for name in dropped):
+            answer = self._repaired((ones, len(dropped)), (weights, weight - 1))
+            self.undecided = self.undecided or answer is Answer.UNKNOWN
+            if answer is not Answer.YES:
+                break
+            dropped = names - self._kept[-1]
+        return dropped
+
+    def _repaired(self, *limits: tuple[Mapping[str, int], int]) -> Answer:
+        """Whether some architecture satisfies all principles but a few.
+
+        Each limit says what dropping costs, by name, and what those dropped may cost together.
+        """
+        if self._budget.resources <= 0:
+            return Answer.UNKNOWN
+        off = {name: z3.Not(on) for name, on in self._on.items()}
+        self._solver.push()
+        try:
+            for costs, most in limits:
+                weighed = [(off[name], cost) for name, cost in costs.items()]
+                self._solver.add(z3.PbLe(weighed, most))
+            self._solver.add(*(z3.Or(*(off[n] for n in sorted(c))) for c in self._clashing))
+            answer = self._check(self._solver, most=self._budget.resources // 4)
+            if answer is Answer.YES:
+                self._satisfied(self._found())
+            return answer
+        finally:
+            self._solver.pop()
+
+    def _hitting(self, weights: Mapping[str, int]) -> frozenset[str] | None:
+        """The repair, where Z3 decides small questions only.
 
         The least that hits every conflict found so far is dropped; what is left is satisfiable, or
         has a conflict of its own, to be hit as well (implicit hitting sets: Davies and Bacchus,
-        CP 2011). Each step is a small question; one question for the whole optimum is where Z3
-        gives up.
+        CP 2011).
         """
         hitting = z3.Optimize(ctx=self._context)
         dropped = self._selectors()
+        dearest = sum(weights.values()) + 1
         for name, drops in dropped.items():
-            hitting.add_soft(z3.Not(drops), str((weights or {}).get(name, 1)))
-        while hitting.check() == z3.sat:
+            hitting.add_soft(z3.Not(drops), str(dearest + weights[name]))
+        for names in self._clashing:
+            hitting.add(z3.Or(*(dropped[name] for name in sorted(names))))
+        while self._check(hitting) is Answer.YES:
             model = hitting.model()
-            out = [p for p in self.principles.principles if z3.is_true(model[dropped[p.name]])]
-            question = _Question(tuple(p for p in self.principles.principles if p not in out))
-            answer = self._ask(question)
+            out = frozenset(name for name, drops in dropped.items() if z3.is_true(model[drops]))
+            rest = tuple(p for p in self.principles.principles if p.name not in out)
+            answer = self._ask(_Question(rest))
             if answer is Answer.YES:
                 return out
-            conflict = self._minimal(question).principles if answer is Answer.NO else ()
+            conflict = self._minimal(_Question(rest)).principles if answer is Answer.NO else ()
             if not conflict:
                 break
             hitting.add(z3.Or(*(dropped[p.name] for p in conflict)))
@@ -194,7 +274,7 @@ class Reasoner:
         if architecture.space is not self.principles.space:
             raise SpaceError(f"{architecture} is an architecture of {architecture.space.name}")
         fixed = [takes[v] for takes, v in zip(self._takes, architecture.values, strict=True)]
-        if self._check(fixed, solver=self._evaluator) is not Answer.YES:
+        if self._check(self._evaluator, fixed) is not Answer.YES:
             return None
         model = self._evaluator.model()
         kept = {name: model.eval(keeps, True) for name, keeps in self._keeps.items()}
@@ -205,7 +285,7 @@ class Reasoner:
 
         Depth first over the variables, each value in a scope of its own (push and pop): nothing
         is ever added to rule out what was found. The independent check of the diagrams, some
-        hundreds of times slower. Raises LimitError where Z3 does not know, or time is over.
+        hundreds of times slower. Raises LimitError where Z3 does not know.
         """
         self._solver.push()
         try:
@@ -215,11 +295,11 @@ class Reasoner:
             self._solver.pop()
 
     def _below(self, values: tuple[int, ...]) -> Iterator[Architecture]:
-        answer = self._check([])
+        answer = self._check(self._solver)
         if answer is Answer.UNKNOWN:
             raise LimitError(
-                "Z3 could not list these architectures in time",
-                "allow it more time, or a smaller set",
+                "Z3 could not list these architectures within its resources",
+                "allow it more of them, or a smaller set",
             )
         if answer is Answer.NO:
             return
@@ -243,45 +323,101 @@ class Reasoner:
 
     def _check(
         self,
-        assumptions: Sequence[z3.BoolRef],
-        patience: float = inf,
-        solver: z3.Solver | None = None,
+        solver: z3.Solver | z3.Optimize,
+        assumptions: Sequence[z3.BoolRef] = (),
+        most: int = _LARGEST,
     ) -> Answer:
-        solver = solver or self._solver
-        seconds = min(self._end - time.monotonic(), patience)
-        if seconds <= 0:
+        """What Z3 answers with the resources that are left, and no more than `most` of them."""
+        most = min(self._budget.resources, most, _LARGEST)
+        if most <= 0:
             return Answer.UNKNOWN
-        solver.set("timeout", max(1, int(1000 * seconds)))
+        solver.set("rlimit", most)
+        solver.set("timeout", 1000 * GUARD)
+        used, start = self._used(), time.monotonic()
         result = solver.check(*assumptions)
+        self._budget.resources -= self._used() - used
+        if time.monotonic() - start > GUARD:
+            self._budget.resources = 0
         if result == z3.sat:
             return Answer.YES
         return Answer.NO if result == z3.unsat else Answer.UNKNOWN
 
+    def _used(self) -> int:
+        """The resources that Z3 has used so far."""
+        return int(self._solver.statistics().get_key_value("rlimit count"))
+
     def _ask(self, question: _Question) -> Answer:
-        """Z3's answer and, where it has none, that of the diagrams."""
+        """What is known already, or what Z3 answers or, where it has no answer, the diagrams."""
+        answer = self._known(question)
+        if answer is Answer.UNKNOWN:
+            answer = self._asked(question, min(PATIENCE, self._budget.resources // 16))
+        if answer is Answer.UNKNOWN:
+            answer = self._compiled(question)
+        if answer is Answer.UNKNOWN:
+            answer = self._asked(question, self._budget.resources // 4)
+        self.undecided = self.undecided or answer is Answer.UNKNOWN
+        return answer
+
+    def _known(self, question: _Question) -> Answer:
+        """What follows from earlier answers.
+
+        A part of principles that hold together holds, and more principles than a conflict do not.
+        """
+        if question.violated:
+            return Answer.UNKNOWN
+        names = frozenset(principle.name for principle in question.principles)
+        if any(names <= kept for kept in self._kept):
+            return Answer.YES
+        for clashing, conflict in self._clashing.items():
+            if clashing <= names:
+                self._blamed = conflict.principles
+                return Answer.NO
+        return Answer.UNKNOWN
+
+    def _asked(self, question: _Question, most: int) -> Answer:
+        """What Z3 answers."""
+        if self._budget.resources <= 0:
+            return Answer.UNKNOWN
         assumptions = [self._on[p.name] for p in question.principles]
         if question.violated:
             assumptions.append(self._off[question.violated.name])
-        self._blamed = question.principles
-        answer = self._check(assumptions, PATIENCE if self._compiler else inf)
-        if answer is Answer.UNKNOWN and self._compiler is not None:
-            try:
-                return self._compiled(question, self._compiler)
-            except LimitError:
-                self._compiler = None
-                answer = self._check(assumptions)
+        answer = self._check(self._solver, assumptions, most)
         if answer is Answer.NO:
             core = {str(literal) for literal in self._solver.unsat_core()}
             self._blamed = tuple(p for p in question.principles if str(self._on[p.name]) in core)
+        if answer is Answer.YES:
+            self._satisfied(self._found())
         return answer
 
-    def _compiled(self, question: _Question, compiler: Compiler) -> Answer:
-        compiler.budget = Budget(seconds=max(0.0, self._end - time.monotonic()))
-        parts = [compiler.compile(invariants(self.principles.space))]
-        parts += [compiler.compile(p.keeps) for p in question.principles]
-        if question.violated:
-            parts.append(compiler.compile(question.violated.keeps).complement())
-        return Answer.NO if intersection(parts, compiler.budget).is_empty else Answer.YES
+    def _found(self) -> tuple[int, ...]:
+        """The architecture of Z3's last yes."""
+        model = self._solver.model()
+        return tuple(
+            next(value for value, one in enumerate(takes) if z3.is_true(model[one]))
+            for takes in self._takes
+        )
+
+    def _compiled(self, question: _Question) -> Answer:
+        """What the diagrams answer."""
+        self._blamed = question.principles
+        try:
+            parts = [self._compiler.compile(invariants(self.principles.space))]
+            parts += [self._compiler.compile(p.keeps) for p in question.principles]
+            if question.violated:
+                parts.append(self._compiler.compile(question.violated.keeps).complement())
+            found = intersection(parts, self._budget)
+        except LimitError:
+            return Answer.UNKNOWN
+        if found.is_empty:
+            return Answer.NO
+        self._satisfied(tuple(found.spread().first(1)[0].tolist()))
+        return Answer.YES
+
+    def _satisfied(self, values: tuple[int, ...]) -> None:
+        """Remember the principles that an architecture satisfies, by plain evaluation."""
+        plain = Plain(self.principles.space, values)
+        kept = (p.name for p in self.principles.principles if plain.holds(p.keeps))
+        self._kept.append(frozenset(kept))
 
     def _conflict(self, question: _Question) -> Conflict | None:
         return self._minimal(question) if self._ask(question) is Answer.NO else None
@@ -289,11 +425,19 @@ class Reasoner:
     def _minimal(self, question: _Question) -> Conflict:
         """Drop principles one at a time from a question just answered with no, while it stays."""
         question = replace(question, principles=self._blamed)
+        names = frozenset(principle.name for principle in question.principles)
+        if names in self._clashing and not question.violated:
+            return self._clashing[names]
         proven = True
-        for principle in question.principles:
+        for principle in self._blamed:
+            if principle not in question.principles:
+                continue
             rest = question.without(principle)
             answer = self._ask(rest)
             if answer is Answer.NO:
-                question = rest
+                question = replace(rest, principles=self._blamed)
             proven = proven and answer is not Answer.UNKNOWN
-        return Conflict(question.principles, proven)
+        conflict = Conflict(question.principles, proven)
+        if not question.violated:
+            self._clashing[frozenset(p.name for p in conflict.principles)] = conflict
+        return conflict

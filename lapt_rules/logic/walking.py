@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lapt_rules.logic.diagram import Budget, Diagram, Table, level_table, reduced
+from lapt_rules.logic.budget import Budget
+from lapt_rules.logic.diagram import Diagram, Table, level_table, reduced
 from lapt_rules.logic.formula import PathLength, zero_operators
 from lapt_rules.space import Space
 
@@ -56,7 +57,7 @@ def walk(
     total = 0
     for variable in range(top, bottom):
         size = sizes[variable]
-        budget.check(total, states.size * size)
+        budget.spend(states.size * size)
         following = []
         for component, part in zip(components, np.split(states, cuts, axis=1), strict=True):
             if component.top <= variable < component.bottom:
@@ -66,7 +67,7 @@ def walk(
         reached = np.concatenate(following, axis=2).reshape(-1, states.shape[1])
         states, number = distinct(reached)
         total += len(states)
-        budget.check(total)
+        budget.hold(total)
         tables.append(level_table((number + 2).astype(np.int32).reshape(-1, size)))
     parts = np.split(states, cuts, axis=1)
     ends = sum(c.values(part) for c, part in zip(components, parts, strict=True))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lapt_rules.logic.diagram import Budget, Diagram, Table, children_of, distinct_states, width_at
+from lapt_rules.logic.budget import Budget
+from lapt_rules.logic.diagram import Diagram, Table, children_of, distinct_states, width_at
 from lapt_rules.logic.scoring import Score
 
 
@@ -25,7 +26,7 @@ class WeightedSampler:
         steps: list[tuple[Table, npt.NDArray[np.float64]]] = []
         total = 0
         for level, size in enumerate(diagram.sizes):
-            budget.check(total, states.size * size)
+            budget.spend(states.size * size)
             children = children_of(parts, states, level)
             won = (children[1:] == 1) & (states[1:].repeat(size, axis=1) > 1)
             gained = weights @ won + np.tile(score.gain[level], states.shape[1])
@@ -38,6 +39,7 @@ class WeightedSampler:
             steps.append((child.reshape(-1, size), gained.reshape(-1, size)))
             states = following
             total += states.shape[1]
+            budget.hold(total)
         self._levels = _choices(steps, states.shape[1])
 
     def sample(self, number: int, generator: np.random.Generator) -> npt.NDArray[np.int8]:
