@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import ROOT
 
 ROOMS = [
-    ("errors", "content", "writing"),
+    ("errors", "characters", "content", "writing"),
     ("language",),
     ("space", "space_file", "notation"),
     ("logic",),
