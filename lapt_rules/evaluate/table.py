@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lapt_rules.characters import one_line
 from lapt_rules.errors import ArchitectureError, TableError, did_you_mean, listed
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.packed import unpack
@@ -127,7 +128,7 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
     ships = path == space.folder / "table.npz"
     parts = (space.name if ships else path.name, reader.task, reader.metric)
     name = ":".join(part for part in parts if part)
-    return Table(space, name, values)
+    return Table(space, _shortened(one_line(name), 200), values)
 
 
 def table_from_api(api: Any, space: Space, dataset: str, split: str = "valid-accuracy") -> Table:
