@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
+from typing import TypeVar
 
 import z3
 
@@ -28,6 +29,8 @@ TIMEOUT = 10.0
 
 PATIENCE = 0.25
 """Seconds that Z3 gets for one question before the diagrams are asked."""
+
+Solver = TypeVar("Solver", z3.Solver, z3.Optimize)
 
 
 class Answer(Enum):
@@ -87,9 +90,9 @@ class Reasoner:
         self._compiler: Compiler | None = Compiler(principles.space)
         self._blamed: tuple[Principle, ...] = ()  # by the last question answered with no
         self._context = z3.Context()
-        self._solver = z3.Solver(ctx=self._context)
+        self._solver = _deaf(z3.Solver(ctx=self._context))
         self._end = time.monotonic() + timeout
-        self._evaluator = z3.Solver(ctx=self._context)  # knows the space, and no principle
+        self._evaluator = _deaf(z3.Solver(ctx=self._context))  # knows the space, and no principle
 
         def add(fact: z3.BoolRef) -> None:
             self._solver.add(fact)
@@ -129,7 +132,7 @@ class Reasoner:
         its supersets.
         """
         principles = self.principles.principles
-        chosen = z3.Solver(ctx=self._context)
+        chosen = _deaf(z3.Solver(ctx=self._context))
         taken = self._selectors()
         found: list[Conflict] = []
         while len(found) < limit and chosen.check() == z3.sat:
@@ -160,7 +163,7 @@ class Reasoner:
         CP 2011). Each step is a small question; one question for the whole optimum is where Z3
         gives up.
         """
-        hitting = z3.Optimize(ctx=self._context)
+        hitting = _deaf(z3.Optimize(ctx=self._context))
         dropped = self._selectors()
         for name, drops in dropped.items():
             hitting.add_soft(z3.Not(drops), str((weights or {}).get(name, 1)))
@@ -297,3 +300,9 @@ class Reasoner:
                 question = rest
             proven = proven and answer is not Answer.UNKNOWN
         return Conflict(question.principles, proven)
+
+
+def _deaf(solver: Solver) -> Solver:
+    """A solver that leaves Ctrl-C to Python; Z3 would take it for itself and answer unknown."""
+    solver.set("ctrl_c", False)
+    return solver
