@@ -179,11 +179,11 @@ def test_a_reply_that_was_not_counted_is_counted_by_its_bytes() -> None:
 
 
 def test_a_text_can_always_be_written_to_a_file() -> None:
-    pieces = ["a\0b\ud800c", "\ud83d", "\ude00", "\udc00", "\ud83d"]
+    pieces = ["a\0b\ud800c", "\ud83d", "\ude00", "\udc00", "\r", "\n", "\r", "\x1b", "\ud83d"]
     with Server(stream(*pieces)) as server:
         told: list[str] = []
         text = api(server).reply(HELLO, told.append).text
-    assert text == "ab\ufffdc😀\ufffd\ufffd" == "".join(told)
+    assert text == "ab\ufffdc😀\ufffd\n\n\\x1b\ufffd" == "".join(told)
     assert text.encode()
 
 

@@ -77,7 +77,8 @@ def test_nothing_that_is_read_steers_a_terminal(
     arguments: list[str], folder: Path, tmp_path: Path
 ) -> None:
     out = str(tmp_path / "run")
-    terminal = Terminal(*[out if part == "OUT" else part for part in arguments], cwd=folder)
+    arguments = [out if part == "OUT" else part for part in arguments]
+    terminal = Terminal(*arguments, cwd=folder, LAPT_PATH=str(folder))
     terminal.end()
     found = terminal.text.replace("\r\x1b[2K", "")
     assert SHOWN in found
@@ -181,7 +182,7 @@ def test_what_an_encoding_lacks_is_shown_as_an_escape(
 
 def test_an_answer_in_json_is_the_same_for_every_encoding(folder: Path) -> None:
     found = [
-        shell("lapt spaces --json", folder, PYTHONIOENCODING=encoding).stdout
+        shell("lapt spaces --json", folder, PYTHONIOENCODING=encoding, LAPT_PATH=".").stdout
         for encoding in ("ascii", "utf-8")
     ]
     assert found[0] == found[1]

@@ -124,14 +124,14 @@ Told = Callable[[str], None]
 def sound(text: str) -> str:
     r"""The text as UTF-8 can hold it and a person read it, in whatever pieces it comes.
 
-    Without NUL and carriage returns, each lone surrogate replaced, other unseen characters as
-    escapes. Only a surrogate pair must not be cut in two.
+    Without NUL, every line end a line feed, each lone surrogate replaced, other unseen characters
+    as escapes. Only CR LF and a surrogate pair must not be cut in two.
 
     >>> print(sound("a\0b\ud800\ud83d\ude00\r\n\x1b[31m \u202e"))
     ab�😀
     \x1b[31m \u202e
     """
-    text = text.replace("\0", "").replace("\r", "")
+    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return visible(paired)
 

@@ -38,6 +38,9 @@ _PREFERRED_METRICS = (
 )
 """What a value is read from where an entry holds several and the user names none."""
 
+LONGEST_NAME = 200
+"""Characters of a table's name, in which a task may have any name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -128,7 +131,7 @@ def load_table(path: Path, space: Space, task: str = "", metric: str = "") -> Ta
     ships = path == space.folder / "table.npz"
     parts = (space.name if ships else path.name, reader.task, reader.metric)
     name = ":".join(part for part in parts if part)
-    return Table(space, _shortened(one_line(name), 200), values)
+    return Table(space, one_line(name)[:LONGEST_NAME], values)
 
 
 def table_from_api(api: Any, space: Space, dataset: str, split: str = "valid-accuracy") -> Table:

@@ -31,7 +31,7 @@ MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
 _HEADING = re.compile(r"principle\s+[A-Za-z_]\w{0,63}\b")
-_UNSEEN = re.compile(rf"(?!\r\n){UNSEEN}")
+_UNSEEN = re.compile(rf"(?!\r){UNSEEN}")
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
     r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"

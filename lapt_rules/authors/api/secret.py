@@ -144,7 +144,7 @@ class Screen:
     """Passes on the text of a reply piece by piece: sound, without the key, and not too long.
 
     `told` gets what `text` becomes, in pieces. The end of a piece is held back for as long as it
-    may be the beginning of the key, or half of a surrogate pair.
+    may be the beginning of the key, or half of a surrogate pair or of CR LF.
     """
 
     def __init__(self, secret: Secret | None, told: Told | None) -> None:
@@ -162,7 +162,7 @@ class Screen:
     def add(self, piece: str) -> bool:
         """Whether there was room for all of it."""
         piece = self._cut + piece
-        self._cut = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        self._cut = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" or piece[-1:] == "\r" else ""
         return self._add(sound(piece.removesuffix(self._cut)))
 
     def close(self) -> None:
