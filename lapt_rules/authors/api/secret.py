@@ -1,8 +1,8 @@
 """The key of a server, and what keeps it out of all that is shown or written down.
 
 A server may repeat the key, and in another form: reversed, in hexadecimal or base64, or with its
-characters escaped as in URLs, HTML and JSON. These forms are found in any case, also one in
-another where an escape is the outer one. What a server hides better is not found.
+characters escaped as in URLs, HTML and JSON. Each form is found in upper and lower case, and where
+its characters are escaped in turn. Any other encoding is not found.
 """
 
 from __future__ import annotations
