@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
+import math
 import subprocess
 import sys
 import tracemalloc
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -174,11 +179,11 @@ def test_a_reply_that_was_not_counted_is_counted_by_its_bytes() -> None:
 
 
 def test_a_text_can_always_be_written_to_a_file() -> None:
-    pieces = ["a\0b\ud800c", "\ud83d", "\ude00", "\udc00", "\ud83d"]
+    pieces = ["a\0b\ud800c", "\ud83d", "\ude00", "\udc00", "\r", "\n", "\r", "\x1b", "\ud83d"]
     with Server(stream(*pieces)) as server:
         told: list[str] = []
         text = api(server).reply(HELLO, told.append).text
-    assert text == "ab\ufffdc😀\ufffd\ufffd" == "".join(told)
+    assert text == "ab\ufffdc😀\ufffd\n\n\\x1b\ufffd" == "".join(told)
     assert text.encode()
 
 
@@ -667,6 +672,116 @@ def test_what_is_told_is_the_text_without_the_key(pieces: list[str]) -> None:
     screen.close()
     assert screen.text == "".join(told)
     assert KEY not in screen.text
+
+
+KEYS = st.from_regex(r"[A-Za-z0-9._~+/=:-]{8,60}", fullmatch=True)
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "reversed": lambda key: key[::-1],
+    "other case": str.swapcase,
+    "hexadecimal": lambda key: key.encode().hex(),
+    "HEXADECIMAL": lambda key: key.encode().hex().upper(),
+    "URL": lambda key: "".join(f"%{ord(c):02x}" for c in key),
+    "URL, as it must": lambda key: quote(key, safe=""),
+    "HTML": lambda key: "".join(f"&#{ord(c)};" for c in key),
+    "HTML, hexadecimal": lambda key: "".join(f"&#x{ord(c):04X};" for c in key),
+    "HTML, as it must": html.escape,
+    "JSON": lambda key: "".join(f"\\u{ord(c):04x}" for c in key),
+    "JSON, as it must": lambda key: json.dumps(key)[1:-1].replace("/", r"\/"),
+    "a string of C": lambda key: "".join(f"\\x{ord(c):02x}" for c in key),
+    "HTML, reversed": lambda key: "".join(f"&#{ord(c)};" for c in key[::-1]),
+    "base64 in a URL": lambda key: quote(b64encode(key.encode()).decode(), safe=""),
+}
+
+
+def screened(key: str, pieces: Iterable[str]) -> str:
+    told: list[str] = []
+    screen = Screen(Secret(key, "LAPT_API_KEY"), told.append)
+    for piece in pieces:
+        assert screen.add(piece)
+    screen.close()
+    assert screen.text == "".join(told)
+    return screen.text
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@given(key=KEYS, data=st.data())
+def test_a_disguised_key_is_found_in_whatever_pieces_it_comes(
+    disguise: str, key: str, data: st.DataObject
+) -> None:
+    text = DISGUISES[disguise](key)
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=4).map(sorted))
+    ends = pairwise([0, *cuts, len(text)])
+    found = screened(key, ["It is ", *(text[a:b] for a, b in ends), "."])
+    assert "[key]" in found
+    assert len(found) <= len("It is [key]A%3D%3D.")
+
+
+@given(KEYS, st.binary(max_size=4), st.binary(max_size=4), st.booleans(), st.integers(1, 30))
+def test_a_key_inside_of_base64_is_found(
+    key: str, before: bytes, after: bytes, url_safe: bool, size: int
+) -> None:
+    encode = urlsafe_b64encode if url_safe else b64encode
+    text = encode(before + key.encode() + after).decode()
+    found = screened(key, [text[i : i + size] for i in range(0, len(text), size)])
+    assert "[key]" in found
+    neighbours = len(before) + len(after)
+    assert len(found.replace("[key]", "").rstrip("=")) <= -(-8 * neighbours // 6) + 2
+
+
+@given(KEYS, st.sampled_from(sorted(DISGUISES)), st.floats(0.55, 0.99))
+def test_a_disguised_key_that_is_cut_off_is_not_shown(key: str, disguise: str, part: float) -> None:
+    text = DISGUISES[disguise](key)
+    found = screened(key, ["It is ", text[: math.ceil(part * len(text)) + 8]])
+    assert "[key]" in found
+    assert len(found) <= len("It is [key]A%3D%3D.")
+
+
+@given(st.text("ab %&#x;\\u0041[]", max_size=30), st.integers(1, 5))
+def test_a_text_without_the_key_stays_as_it_is(text: str, size: int) -> None:
+    assert screened(KEY, [text[i : i + size] for i in range(0, len(text), size)]) == text
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o-mini-2024-07-18",
+        "ft:gpt-4o-2024-08-06:acme:suffix:9aBcDeFg",
+        "accounts/fireworks/models/llama-v3p1-405b-instruct",
+        "/hub/models--Qwen--Qwen3-4B/snapshots/1cfa9a7208912126459214e8b04321603b3df60c",
+        "DeepSeekR1DistillQwen7BInstructAWQ4bit",
+        "task-planner-and-risk-model-with-a-long-name",
+        "0d1f3b1e-7c52-4a7e-9d58-2f6c1f1a9b77",
+    ],
+)
+def test_the_name_of_a_model_is_no_key(model: str) -> None:
+    assert open_api(model, "http://127.0.0.1:1/v1", environment={}).name == f"api:{model}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-proj-0123456789",
+        "sk-ant-api03-AbCdEfGhIjKl",
+        "hf_abcdefghijklmnopqrstuvwxyz",
+        "AIzaSyA0123456789abcdefghij",
+        "gsk_0123456789abcdefghij",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx",
+        "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6",
+        "of-the-environment",
+    ],
+)
+def test_a_key_in_the_place_of_a_model_or_in_the_url_is_refused_and_not_repeated(key: str) -> None:
+    environment = {"LAPT_API_KEY": "of-the-environment"}
+    for model, url in [
+        (key, "http://127.0.0.1:1/v1"),
+        (f"models/{key}", "http://127.0.0.1:1/v1"),
+        ("toy", f"http://127.0.0.1:1/{key}/v1"),
+        ("toy", f"http://127.0.0.1:1/v1/%{ord(key[0]):02x}{key[1:]}"),
+    ]:
+        with pytest.raises(AuthorError, match="environment variable LAPT_API_KEY") as caught:
+            open_api(model, url, environment=environment)
+        assert key[1:] not in str(caught.value)
 
 
 def test_the_key_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:

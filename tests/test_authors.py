@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from conftest import answer, lapt
 from servers import Answer, Server, delta, event, raw, status, stream
+from terminals import Terminal
 from tiny_model import save_tiny_model
 
 from lapt_rules.authors.dialogue import LanguageModel
@@ -191,6 +194,46 @@ def test_a_model_asks_the_engine_over_http_and_its_key_is_nowhere(
     replayed = lapt(*LEARN, "--author", f"replay:{tmp_path / 'run'}", "--out", tmp_path / "again")
     assert replayed.returncode == 0, replayed.stderr
     assert files(tmp_path / "run") == files(tmp_path / "again")
+
+
+def test_a_server_that_disguises_the_key_gets_it_into_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAPT_API_KEY", KEY)
+    inside = b64encode(f"Authorization: Bearer {KEY}\r\n".encode()).decode()
+    disguised = [KEY[::-1], inside, quote(inside), "".join(f"&#{ord(c)};" for c in KEY)]
+    answers = [
+        tool_call(inside, file=KEY[::-1]),
+        stream(*(f"{one[:9]}\0{one[9:]} " for one in disguised)),
+        stream(FILE.replace("It learns.", KEY[::-1])),
+        status(400, {"error": {"message": f"your key is {inside}"}}),
+    ]
+    with Server(*answers) as server:
+        said = learned_from(server, tmp_path / "run")
+    whole = b"".join(files(tmp_path / "run").values()).decode() + said.stdout + said.stderr
+    assert "[key]" in said.stderr
+    assert whole.count("[key]") >= 7
+    for one in disguised:
+        assert one[len(one) // 4 : -len(one) // 4] not in whole
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--author", f"api:{KEY}"),
+        ("--author", KEY),
+        ("--author", "api:toy", "--base-url", f"http://127.0.0.1:1/{KEY}/v1"),
+    ],
+)
+@pytest.mark.parametrize("verb", [("run",), LEARN, ("prompt", "--space", "digits")])
+def test_a_key_in_the_wrong_place_is_neither_shown_nor_recorded(
+    verb: tuple[str, ...], options: tuple[str, ...], tmp_path: Path
+) -> None:
+    terminal = Terminal(*verb, *options, cwd=tmp_path)
+    assert terminal.end() == 2
+    assert "set the environment variable LAPT_API_KEY to it" in terminal.text
+    assert KEY not in terminal.text
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

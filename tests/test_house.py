@@ -12,7 +12,7 @@ import lapt_rules as lapt
 from lapt_rules import errors
 
 ROOMS = [
-    ("errors", "content", "writing"),
+    ("errors", "characters", "content", "writing"),
     ("language",),
     ("space", "space_file", "notation"),
     ("logic",),
@@ -76,4 +76,17 @@ def test_each_room_imports_only_from_rooms_above_it() -> None:
             continue
         own = LEVEL[parts[1]]
         wrong += [f"{path.name}: {m}" for m in imports(path) if LEVEL[room_of(m)] > own]
+    assert not wrong
+
+
+def test_text_reaches_people_through_the_terminal_alone() -> None:
+    """So that nothing that is read from a table, a file or a model can steer it."""
+    package = ROOT / "lapt_rules"
+    free = {package / "cli" / "terminal.py", package / "bench" / "worker.py"}
+    wrong = []
+    for path in set(package.rglob("*.py")) - free:
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+            if name in {"print", "click.echo", "click.secho", "sys.stdout", "sys.stderr"}:
+                wrong.append(f"{path.name}:{node.lineno}: {name}")
     assert not wrong

@@ -11,6 +11,7 @@ from lark.exceptions import UnexpectedInput
 from trees import principle_files
 
 from lapt_rules import content
+from lapt_rules.characters import visible
 from lapt_rules.errors import PrincipleError
 from lapt_rules.language import parser
 from lapt_rules.language import syntax as ast
@@ -351,7 +352,23 @@ def test_a_weight_that_could_not_be_written_back_is_refused() -> None:
 
 def test_a_character_that_steers_a_terminal_is_refused() -> None:
     assert codes('principle p "\x1b]0;x\x07" require connected') == [("control-character", 1)]
-    assert codes('principle p "naïve – ok" require connected') == []
+    assert codes('principle p "naïve – ok 👩\u200d🔬" require connected') == []
+
+
+@pytest.mark.parametrize("unseen", ["\u202e", "\u200e", "\u200b", "\ufeff", "\x85", "\ud800"])
+def test_a_character_that_no_reader_sees_is_refused_and_shown(unseen: str) -> None:
+    assert codes(f'principle p "a{unseen}b" require connected') == [("control-character", 1)]
+    with pytest.raises(PrincipleError) as found:
+        parse(f'principle p "a{unseen}b" require connected')
+    *_, line, caret, fix = str(found.value).split("\n")
+    escape = visible(unseen)
+    assert line == f'1 | principle p "a{escape}b" require connected'
+    assert caret == f"  | {' ' * 14}{'^' * len(escape)}"
+    assert fix == "  = remove it"
+
+
+def test_a_line_may_end_as_on_windows() -> None:
+    assert codes("principle p\r\n  require connected\r\n") == []
 
 
 def test_a_comment_is_never_read_as_code() -> None:

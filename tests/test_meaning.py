@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
 from math import comb
@@ -10,6 +12,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import z3
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from trees import examples, formulas, hard_clauses, name, one_cell_darts, principle_files
@@ -345,6 +348,29 @@ def test_all_minimal_conflicts_and_the_smallest_repair(data: st.DataObject) -> N
 
 def _subsets(names: set[str]) -> list[tuple[str, ...]]:
     return [c for size in range(len(names) + 1) for c in combinations(sorted(names), size)]
+
+
+def test_ctrl_c_is_no_answer_of_z3() -> None:
+    """Z3 would take it for itself and answer unknown, and the caller go on."""
+    pigeons = """
+import os, threading, z3
+from itertools import combinations
+from lapt_rules.logic.smt import _deaf
+takes = [[z3.Bool(f"pigeon {i} takes {j}") for j in range(11)] for i in range(12)]
+def never_placed(solver):
+    solver.set("timeout", 1500)
+    solver.add(*(z3.Or(*row) for row in takes))
+    pairs = (pair for column in zip(*takes) for pair in combinations(column, 2))
+    solver.add(*(z3.Not(z3.And(*pair)) for pair in pairs))
+    threading.Timer(0.3, os.kill, (os.getpid(), 2)).start()
+    try: print(solver.check())
+    except KeyboardInterrupt: print("stopped")
+never_placed(_deaf(z3.Solver()))
+never_placed(_deaf(z3.Optimize()))
+"""
+    command = [sys.executable, "-c", pigeons]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert found.stdout == "stopped\nstopped\n"
 
 
 def test_a_repair_drops_the_fewest_and_of_as_few_those_that_weigh_least() -> None:

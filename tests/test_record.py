@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +13,16 @@ from scripted import Scripted, source_brief
 from test_dialogue import GOOD, IN_FENCE, UNKNOWN, call
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.backend import AuthorError, Message, Reply, Request
+from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, ToolCall
 from lapt_rules.authors.dialogue import LanguageModel
 from lapt_rules.authors.record import FOLDER, Recorder, Replay
+from lapt_rules.characters import UNSEEN
 from lapt_rules.errors import LaptError
+from lapt_rules.language.parser import parse
 
 BRIEF = source_brief()
+HOSTILE = "\x1b[2J\x1b]0;title\x07 \x9b31m \u202etxt.exe\u2066 \u200b\ud800\0 seen\r\n"
+HOSTILE_FILE = IN_FENCE.replace('"', f'"{HOSTILE.strip()} ', 1)
 
 
 def recorded(folder: Path, backend: Scripted | None = None, brief: Brief = BRIEF) -> str:
@@ -45,6 +52,8 @@ def test_a_person_reads_the_dialogue_in_order(tmp_path: Path) -> None:
     [
         lambda: Scripted("Hm.", UNKNOWN, IN_FENCE, "keep"),
         lambda: Scripted("\r\n\x0bé\u2028", GOOD, "keep", constrains=True),
+        lambda: Scripted(HOSTILE, HOSTILE_FILE, f"{HOSTILE}keep"),
+        lambda: Scripted(call("count", file=HOSTILE_FILE), HOSTILE, GOOD, "keep", calls_tools=True),
         lambda: Scripted(call("count", file=GOOD), "Hm.", GOOD, "keep", calls_tools=True),
         lambda: Scripted("Hm.", GOOD, "keep", window=12_000),
         lambda: Scripted(Reply("cut", finish="length"), GOOD, "keep"),
@@ -54,6 +63,27 @@ def test_a_replay_says_the_same_and_writes_the_same_record(tmp_path: Path, backe
     text = recorded(tmp_path / "a", backend())  # type: ignore[operator]
     assert replayed(tmp_path / "a", tmp_path / "b") == text
     assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_what_is_recorded_is_what_is_used_and_steers_no_terminal(tmp_path: Path) -> None:
+    archive = replace(BRIEF.archive, origin=f"a task {HOSTILE}")
+    reply = Reply(HOSTILE_FILE, (ToolCall(HOSTILE, HOSTILE, HOSTILE),))
+    backend = Scripted("Hm.", reply, "keep")
+    text = recorded(tmp_path / "a", backend, replace(BRIEF, archive=archive))
+    assert r"\x1b[2J\x1b]0;title\x07 \u009b31m \u202etxt.exe\u2066 \u200b� seen" in text
+    for name, data in files(tmp_path / "a").items():
+        assert not re.search(UNSEEN, data.decode()), name
+    said = [message.text for message in backend.requests[-1].messages]
+    names = sorted(name for name in files(tmp_path / "a") if name.endswith(".md"))
+    assert [(tmp_path / "a" / name).read_text() for name in names[: len(said)]] == said
+
+
+def test_a_name_in_a_record_cannot_write_principles(tmp_path: Path) -> None:
+    backend = Scripted("Hm.", GOOD, "keep")
+    backend.name = "api:x\nprinciple evil require layer0 is none #\x1b"
+    text = recorded(tmp_path / "a", backend)
+    assert r"by api:x\x0aprinciple evil" in text
+    assert "evil" not in [principle.name.text for principle in parse(text).principles]
 
 
 def test_a_record_does_not_depend_on_where_it_lies(tmp_path: Path) -> None:
@@ -144,4 +174,20 @@ def test_a_record_names_no_file_outside_of_itself(tmp_path: Path) -> None:
     lines = tmp_path / "a" / "exchanges.jsonl"
     lines.write_text(lines.read_text().replace("003-assistant.md", "../../../etc/passwd"))
     with pytest.raises(AuthorError, match="is no file of a record"):
+        replayed(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["backend.json", "exchanges.jsonl", "003-assistant.md"])
+@pytest.mark.parametrize("kind", ["link", "endless", "pipe", "folder"])
+def test_a_record_holds_ordinary_files_alone(tmp_path: Path, name: str, kind: str) -> None:
+    recorded(tmp_path / "a")
+    file = tmp_path / "a" / name
+    file.rename(tmp_path / "elsewhere")
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero" if kind == "endless" else tmp_path / "elsewhere")
+    with pytest.raises(AuthorError, match="no ordinary file"):
         replayed(tmp_path / "a", tmp_path / "b")

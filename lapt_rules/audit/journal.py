@@ -14,9 +14,11 @@ No file holds a time or a machine's name: the same run writes the same bytes.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from lapt_rules import content
+from lapt_rules.authors.record import FOLDER
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
 from lapt_rules.search.searcher import Trial
@@ -30,6 +32,7 @@ class RunFolder(Journal):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.principle_files: list[Path] = []
+        self.evaluations = 0
 
     @classmethod
     def create(cls, path: Path | None, name: str) -> RunFolder:
@@ -73,16 +76,32 @@ class RunFolder(Journal):
             "value": trial.value,
         }
         append_line(self.path / "trials.jsonl", json.dumps(entry))
+        self.evaluations += 1
 
     def ended(self, result: dict[str, object]) -> None:
         self._write("result.json", _pretty(result))
+
+    def so_far(self) -> str:
+        """What is recorded up to now, for people."""
+        if not self.path.exists():
+            return f"the run folder {self.path} is gone, and what was recorded with it"
+        held = [
+            f"revisions of the principles: {len(self.principle_files)}",
+            f"evaluations: {self.evaluations}",
+            *["the dialogue"] * (self.path / FOLDER).exists(),
+        ]
+        return f"the run so far is in {self.path} ({', '.join(held)})"
 
     def _write(self, name: str, text: str) -> None:
         write_whole(self.path / name, text)
 
 
 def _free_folder(parent: Path, name: str) -> Path:
-    """A new folder `parent/name`, with a number where that is taken."""
+    """A new folder `parent/name`, with a number where that is taken.
+
+    The name of a task may be in it, in which anything may stand.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", name)
     parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:

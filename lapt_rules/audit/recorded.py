@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -10,10 +11,11 @@ import msgspec
 from lapt_rules.authors.author import Brief
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive, Rated
-from lapt_rules.language.parser import parse_file
+from lapt_rules.language.parser import parse, read_stream
 from lapt_rules.logic.binding import bind
 from lapt_rules.search.searcher import Trial
 from lapt_rules.space import load_space
+from lapt_rules.writing import read_ordinary
 
 Kind = TypeVar("Kind")
 
@@ -63,6 +65,8 @@ def recorded_brief(folder: Path) -> Brief:
     }
     if not files:
         raise RunError(f"{folder}: there are no principles in it", "name the folder of a run")
+    last = files[max(files)]
+    principles = parse(read_stream(BytesIO(_read(last)), str(last)), str(last))
     return Brief(
         space,
         Archive(
@@ -71,7 +75,7 @@ def recorded_brief(folder: Path) -> Brief:
         run.settings.top,
         run.settings.population,
         tuple(Trial(space.parse(t.architecture), t.value, t.iteration) for t in tried),
-        bind(parse_file(files[max(files)]), space),
+        bind(principles, space),
         rounds=max((t.iteration for t in tried), default=0),
     )
 
@@ -90,7 +94,7 @@ def _decoded(path: Path, data: bytes, kind: type[Kind]) -> Kind:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_ordinary(path)
     except OSError as error:
         message = f"{path}: cannot be read: {error.strerror or error}"
         raise RunError(message, "name the folder of a run that learned from an archive") from error

@@ -3,7 +3,9 @@
 A `Request` holds all that decides a reply, and a `Reply` all that came of it; neither holds a time,
 a key or the name of a machine. So an exchange can be recorded, and a run replayed from the record.
 What a model says is data: it is read as a principle file, as a call of one of the `Tool`s it was
-offered, or not at all.
+offered, or not at all. All that is said, by whomever, is `sound` from the moment that it is put
+into a `Message`, a `ToolCall` or a `Reply`: so what is sent, used, recorded and replayed is one
+text, and a person can read its files in a terminal.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+from lapt_rules.characters import visible
 from lapt_rules.errors import LaptError
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -34,6 +37,9 @@ class ToolCall:
     name: str
     arguments: str
 
+    def __post_init__(self) -> None:
+        _make_sound(self, "identity", "name", "arguments")
+
 
 @dataclass(frozen=True)
 class Message:
@@ -43,6 +49,9 @@ class Message:
     text: str
     calls: tuple[ToolCall, ...] = ()
     answers: str = ""
+
+    def __post_init__(self) -> None:
+        _make_sound(self, "text", "answers")
 
 
 @dataclass(frozen=True)
@@ -104,19 +113,32 @@ class Reply:
     constrained: bool = False
     usage: Usage = Usage()
 
+    def __post_init__(self) -> None:
+        _make_sound(self, "text")
+
 
 Told = Callable[[str], None]
 """Told of a reply as it comes: each new piece of its text."""
 
 
 def sound(text: str) -> str:
-    r"""The text without NUL, each lone surrogate replaced, so that it can be encoded as UTF-8.
+    r"""The text as UTF-8 can hold it and a person read it, in whatever pieces it comes.
 
-    >>> sound("a\0b\ud800"), sound("\ud83d\ude00") == "\U0001f600"
-    ('ab\ufffd', True)
+    Without NUL, every line end a line feed, each lone surrogate replaced, other unseen characters
+    as escapes. Only CR LF and a surrogate pair must not be cut in two.
+
+    >>> print(sound("a\0b\ud800\ud83d\ude00\r\n\x1b[31m \u202e"))
+    ab�😀
+    \x1b[31m \u202e
     """
-    text = text.replace("\0", "")
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return visible(paired)
+
+
+def _make_sound(said: object, *names: str) -> None:
+    for name in names:
+        object.__setattr__(said, name, sound(getattr(said, name)))  # they are frozen
 
 
 class Backend(Protocol):

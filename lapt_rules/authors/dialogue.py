@@ -39,6 +39,7 @@ from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.telling import agreement, effects, first_tried, lost
 from lapt_rules.authors.template import Prompts
 from lapt_rules.authors.tools import TOOLS, answer, failed_tests
+from lapt_rules.characters import one_line
 from lapt_rules.errors import LimitError, PrincipleError
 from lapt_rules.gate import Report, examine
 from lapt_rules.language import syntax as ast
@@ -91,7 +92,7 @@ class LanguageModel:
         seed: int = 0,
         told: Told | None = None,
     ) -> None:
-        self.name = backend.name
+        self.name = one_line(backend.name)
         self.backend = backend
         self.prompts = prompts or Prompts.read()
         self.manner = manner or Manner()

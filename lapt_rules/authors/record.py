@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
@@ -33,10 +32,9 @@ from lapt_rules.authors.backend import (
     Tool,
     ToolCall,
     Usage,
-    sound,
 )
 from lapt_rules.errors import LaptError
-from lapt_rules.writing import append_line, make_folder, write_whole
+from lapt_rules.writing import append_line, make_folder, read_ordinary, write_whole
 
 FOLDER = "dialogue"
 """The folder of a run folder that holds the record."""
@@ -139,7 +137,6 @@ class Recorder:
         except LaptError:
             self._append(_Exchange(request.key, asked))
             raise
-        reply = _sound(reply)
         file = self._kept("assistant", reply.text)
         answered = _Answered(file, reply.calls, reply.finish, reply.constrained, reply.usage)
         self._append(_Exchange(request.key, asked, answered))
@@ -259,20 +256,11 @@ class Replay:
     def _bytes(self, name: str) -> bytes:
         path = self._folder / name
         try:
-            return path.read_bytes()
+            return read_ordinary(path)
         except OSError as error:
             message = f"{path}: cannot be read: {error.strerror or error}"
             fix = f"name a run folder with a {FOLDER}/ in it, as runs with a language model write"
             raise AuthorError(message, fix) from error
-
-
-def _sound(reply: Reply) -> Reply:
-    """The reply as it can be written to a file."""
-    calls = tuple(
-        ToolCall(sound(call.identity), sound(call.name), sound(call.arguments))
-        for call in reply.calls
-    )
-    return replace(reply, text=sound(reply.text), calls=calls)
 
 
 def _count_key(messages: Sequence[Message]) -> str:
@@ -289,5 +277,4 @@ def _difference(recorded: str, now: str) -> str:
 
 
 def _cut(text: str) -> str:
-    printable = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.backend import Tool, ToolCall, sound
+from lapt_rules.authors.backend import Tool, ToolCall
 from lapt_rules.authors.reading import principle_file
 from lapt_rules.authors.telling import effects
 from lapt_rules.errors import LaptError
@@ -49,10 +49,6 @@ TOOLS = (
 
 def answer(call: ToolCall, brief: Brief) -> str:
     """The engine's answer to a call; never raises for what is wrong in the call."""
-    return sound(_answer(call, brief))
-
-
-def _answer(call: ToolCall, brief: Brief) -> str:
     known = [tool.name for tool in TOOLS]
     if call.name not in known:
         return f"error: there is no tool `{call.name}`; there are {', '.join(known)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,9 +39,18 @@ def _prices(
     return read, written
 
 
+def _no_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The value, which is shown and recorded; AuthorError where a key of a server stands in it."""
+    from lapt_rules.authors.api.secret import KEY_VARIABLES, refuse_key
+
+    known = [os.environ.get(variable, "") for variable in KEY_VARIABLES]
+    refuse_key(value or "", param.opts[0], known)
+    return value
+
+
 _OPTIONS = [
     click.option(
-        "--author", default="miner", show_default=True, metavar="AUTHOR",
+        "--author", default="miner", show_default=True, metavar="AUTHOR", callback=_no_key,
         help="Who writes principles: miner, hf:PATH_OR_ID, api:MODEL or replay:FOLDER.",
     ),
     click.option("--prompts", metavar="FILE", type=click.Path(path_type=Path),
@@ -62,7 +72,7 @@ _OPTIONS = [
     click.option("--device", default="cpu", show_default=True, help="Where torch computes."),
     click.option("--dtype", default="auto", show_default=True, metavar="TYPE",
                  help="Numbers of an hf: model: auto, float32, bfloat16, float16."),
-    click.option("--base-url", metavar="URL",
+    click.option("--base-url", metavar="URL", callback=_no_key,
                  help="The server of an api: model.  [LAPT_API_URL, OPENAI_BASE_URL, OpenAI's]"),
     click.option("--grammar-field", default="auto", show_default=True, metavar="KIND",
                  help="How it takes a grammar: auto, none, vllm, llamacpp, sglang, openai."),

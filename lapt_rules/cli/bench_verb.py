@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lapt_rules.cli import shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lapt_rules.bench.engine import Report
     from lapt_rules.bench.tables import Table
 
@@ -64,7 +60,7 @@ def engine(
     for name in names:
         peers.load(name)  # a name that is none, or a library that is missing, is told at once
     asked = (peers.OURS, *names) if names else peers.NAMES
-    report = run(cases, asked, limit, quick, _progress())
+    report = run(cases, asked, limit, quick, shell.status)
     tables = [*engine_tables(report), goals_table(report)]
     _answer(report, tables, markdown, as_json)
 
@@ -79,7 +75,7 @@ def growth(limit: float, quick: bool, markdown: bool, as_json: bool) -> None:
     from lapt_rules.bench import growth as families
     from lapt_rules.bench.tables import growth_table
 
-    report = families.run(limit, quick, _progress())
+    report = families.run(limit, quick, shell.status)
     _answer(report, [growth_table(report)], markdown, as_json)
 
 
@@ -102,43 +98,30 @@ def decoding(model: str, files: int, spaces: tuple[str, ...], as_json: bool) -> 
     from lapt_rules.bench.decoding import measure
     from lapt_rules.bench.tables import decoding_tables
 
-    report = measure(model, files, spaces, _progress())
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", err=True, nl=False)
-    if as_json:
-        click.echo(json.dumps(report.as_json()))
-    else:
-        tables = "\n\n".join(table.text() for table in decoding_tables(report))
-        bound = sum(one.bind for one in report.files)
-        masked, forced = report.cost.ratios
-        click.echo(
-            f"{tables}\n\n{bound} of {files} files bind; a token under the grammar costs "
-            f"{masked:.2f} times a free one, {forced:.2f} times with forced tokens."
-        )
+    report = measure(model, files, spaces, shell.status)
+    shell.status("")
+    tables = "\n\n".join(table.text() for table in decoding_tables(report))
+    bound = sum(one.bind for one in report.files)
+    masked, forced = report.cost.ratios
+    shell.answer(
+        as_json,
+        report.as_json(),
+        f"{tables}\n\n{bound} of {files} files bind; a token under the grammar costs "
+        f"{masked:.2f} times a free one, {forced:.2f} times with forced tokens.",
+    )
     if report.wrong:
         shell.leave(1)
-
-
-def _progress() -> Callable[[str], None]:
-    """A line on stderr that is overwritten, where a person looks at it."""
-    if not sys.stderr.isatty():
-        return lambda text: None
-    return lambda text: click.echo(f"\r\033[K{text}", err=True, nl=False)
 
 
 def _answer(report: Report, tables: list[Table], markdown: bool, as_json: bool) -> None:
     from lapt_rules.bench.tables import page
 
-    if sys.stderr.isatty():
-        click.echo("\r\033[K", err=True, nl=False)
-    value: dict[str, Any] = report.as_json()
-    if as_json:
-        click.echo(json.dumps(value))
-    else:
-        click.echo(page(report, tables, markdown))
+    shell.status("")
+    shell.answer(as_json, report.as_json(), page(report, tables, markdown))
+    if not as_json:
         for failure in report.failures:
-            click.echo(f"error: {failure}", err=True)
-        click.echo(f"\n{_summary(report)}")
+            shell.tell(f"error: {failure}")
+        shell.show(f"\n{_summary(report)}")
     if report.failures:
         shell.leave(1)
 

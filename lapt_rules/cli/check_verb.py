@@ -58,7 +58,7 @@ def command(
         raise PrincipleError(report.errors)
     if not as_json:
         for diagnostic in report.diagnostics:
-            click.echo(f"{diagnostic}\n", err=True)
+            shell.tell(f"{diagnostic}\n")
     shell.answer(as_json, _as_json(report), _as_text(report))
     shell.leave(0 if report.admitted else 1)
 

@@ -39,4 +39,4 @@ def command(file: str, layers: bool, space_name: str | None, as_json: bool) -> N
         lines += ["", *choices_table(value["layers"], total, count)]
     shell.answer(as_json, value, "\n".join(lines))
     if not count:
-        click.echo("nothing is left: `lapt check` names the principles that clash", err=True)
+        shell.tell("nothing is left: `lapt check` names the principles that clash")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -38,7 +37,7 @@ def command(files: tuple[str, ...], check: bool, as_json: bool) -> None:
         entries = [{"file": f, "changed": f in changed, "text": laid_out[f]} for f in files]
         shell.answer(True, {"files": entries}, "")
     elif "-" in files and not check:
-        sys.stdout.write(laid_out["-"])
+        shell.show(laid_out["-"], end="")
     verb = "would change" if check else "changed"
-    click.echo(f"{shell.plural(len(files), 'file')}, {len(changed)} {verb}", err=True)
+    shell.tell(f"{shell.plural(len(files), 'file')}, {len(changed)} {verb}")
     shell.leave(1 if check and changed else 0)

@@ -62,7 +62,7 @@ def command(
         folder = RunFolder.create(out, f"{space.name}-learn-seed{seed}")
         request = {"space": space.name, "source": archive.origin, "seed": seed}
         folder.started({**request, **wanted.request(backend)}, archive)
-        with shell.recorded_in(folder.path):
+        with shell.recorded_in(folder, replays=True):
             writer = wanted.writer(backend, folder.path, seed)
             text = writer.learn(brief)
         used = spent(writer)
@@ -84,10 +84,9 @@ def command(
     }
     if as_json or not output:
         shell.answer(as_json, value, text.rstrip())
-    click.echo(
+    shell.tell(
         f"keeps {report.count or 0:,} of {report.total:,}, "
-        f"and {report.archive_kept} of {report.archive_size} in the archive",
-        err=True,
+        f"and {report.archive_kept} of {report.archive_size} in the archive"
     )
     if folder is not None and used is not None:
-        click.echo(f"{spent_text(used)}; the dialogue is in {folder.path}", err=True)
+        shell.tell(f"{spent_text(used)}; the dialogue is in {folder.path}")

@@ -30,6 +30,7 @@ def command(
         shell.answer(True, {"count": subspace.count(), "architectures": found}, "")
         return
     for architecture in members:
-        click.echo(str(architecture))
+        if not shell.show(str(architecture)):
+            return
     if number < subspace.count():
-        click.echo(f"{number:,} of {subspace.count():,} shown", err=True)
+        shell.tell(f"{number:,} of {subspace.count():,} shown")

@@ -6,12 +6,14 @@ import importlib
 import json
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn
 
 import click
 
-from lapt_rules.cli import shell
+from lapt_rules.cli import shell, terminal
+from lapt_rules.cli.stopping import Stopped, stoppable
 from lapt_rules.errors import LaptError, PrincipleError
 
 VERBS = {
@@ -33,6 +35,10 @@ VERBS = {
     "bench": "Measure the exact engine beside its peers, and how its cost grows.",
 }
 """Every verb and its one line of help; the verb itself is loaded only when it is called."""
+
+
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""How click says since 8.2 that a group was called without a verb; before, it printed help."""
 
 
 class _Verbs(click.Group):
@@ -71,7 +77,8 @@ def _verb(name: str) -> click.Command:
 @click.group(
     cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="`lapt VERB --help` tells more. Exit codes: 0 yes, 1 a finding, 2 wrong use.",
+    epilog="`lapt VERB --help` tells more. Exit codes: 0 yes, 1 a finding, 2 wrong use; 130 "
+    "stopped by Ctrl-C, 143 by SIGTERM.",
 )
 @click.version_option(package_name="lapt-rules")
 def cli() -> None:
@@ -79,41 +86,61 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; ends the process with exit code 0, 1 or 2."""
+    """Run the command; ends with SystemExit of 0, 1 or 2, or of 130 or 143 where it is stopped."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(arguments, prog_name="lapt", standalone_mode=False)
-        sys.stdout.flush()
+        sys.exit(_run(arguments))
+    except Stopped as stopped:
+        _fail(arguments, stopped, "stopped", {"message": "stopped", "fix": ""}, stopped.code)
     except LaptError as error:
         message = str(error) if isinstance(error, PrincipleError) else f"error: {error}"
-        _fail(arguments, message, _as_json(error))
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "")
+        _fail(arguments, error, message, _as_json(error))
+    except _NO_ARGUMENTS as error:
+        terminal.show(error.ctx.get_help())
         sys.exit(0)
     except click.UsageError as error:
         usage = error.ctx.get_usage() + "\n" if error.ctx else ""
         message = error.format_message()
         fix = f"see `{error.ctx.command_path} --help`" if error.ctx else "see `lapt --help`"
-        _fail(arguments, f"{usage}error: {message}\n  fix: {fix}", {"message": message, "fix": fix})
-    except click.exceptions.Abort:
-        _fail(arguments, "stopped", {"message": "stopped", "fix": ""})
-    except BrokenPipeError:  # whoever read the answer has closed it, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        shown = f"{usage}error: {message}\n  fix: {fix}"
+        _fail(arguments, error, shown, {"message": message, "fix": fix})
+    except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        click.echo(f"error: the answer cannot be written: {error.strerror}", err=True)
-        sys.exit(2)
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}"
+        _fail(arguments, error, f"error: {message}", {"message": message, "fix": ""})
 
 
-def _fail(arguments: list[str], message: str, as_json: dict[str, Any]) -> NoReturn:
-    """Tell of a mistake, to a person on stderr and to a program on stdout; exit code 2."""
-    if "--json" in arguments:
-        click.echo(json.dumps({"error": as_json}))
-    click.echo(message, err=True)
-    sys.exit(2)
+def _run(arguments: list[str]) -> int:
+    """Find the verb and call it; click's own `main` would end at a closed pipe with 1."""
+    if "_LAPT_COMPLETE" in os.environ:
+        cli.main(prog_name="lapt")  # the shell asks for completions
+    try:
+        with stoppable(), cli.make_context("lapt", list(arguments)) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except OSError:
+        terminal.show("", end="")  # LaptError where it was of help, which click prints itself
+        raise
+    return 0
+
+
+def _fail(
+    arguments: list[str],
+    error: BaseException,
+    message: str,
+    as_json: dict[str, Any],
+    code: int = 2,
+) -> NoReturn:
+    """Tell why there is no answer, to a person on stderr and to a program on stdout."""
+    notes = getattr(error, "__notes__", [])
+    found = json.dumps({"error": {**as_json, "notes": notes} if notes else as_json})
+    with suppress(LaptError):  # where stdout is what fails
+        terminal.show(f"{found}\n" if "--json" in arguments else "", end="")
+    terminal.tell("\n".join([message, *(f"  {note}" for note in notes)]))
+    sys.exit(code)
 
 
 def _as_json(error: LaptError) -> dict[str, Any]:

@@ -127,4 +127,4 @@ def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> No
     about = "" if counted else "about "
     note = f"{about}{tokens:,} tokens, {characters:,} characters"
     window = f"; the model's window is {backend.window:,}" if backend.window else ""
-    click.echo(f"{note}{window}", err=True)
+    shell.tell(f"{note}{window}")

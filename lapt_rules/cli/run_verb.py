@@ -125,14 +125,17 @@ def command(
         space, evaluator, target, metric, data, epochs, rated, cache, wanted.device, seed, settings
     )
     nobody: Author = FixedPrinciples(given or "")
-    if given is not None:
-        brief = Brief(space, archive_of(rated_by, None, None), settings.top, settings.population)
-        _, subspace = admit(given, principles or "", brief)
-        # What is explored may lie outside: then the weights must know the whole space.
-        rating = evaluator_of(rated_by, subspace if source is None else None)
-    else:
-        rating = evaluator_of(rated_by, None)
-    archive = archive_of(rated_by, source, rating if given is None else None)
+    trains = evaluator != "table"
+    with shell.kept_in(cache, trains):
+        subspace = None
+        if given is not None:
+            empty = archive_of(rated_by, None, None)
+            brief = Brief(space, empty, settings.top, settings.population)
+            _, admitted = admit(given, principles or "", brief)
+            # What is explored may lie outside: then the weights must know the whole space.
+            subspace = admitted if source is None else None
+        rating = evaluator_of(rated_by, subspace)
+        archive = archive_of(rated_by, source, rating if given is None else None)
     check(archive, rating, settings)
     job = rating.name.replace(":", "-").removeprefix(f"{space.name}-")
     folder = RunFolder.create(out, f"{space.name}-{job}-seed{seed}")
@@ -149,8 +152,9 @@ def command(
         "twins": twins,
         "settings": {**asdict(settings), "archive": len(archive)},
     }
-    folder.started(request, archive if len(archive) else None)
-    with shell.recorded_in(folder.path):
+    replays = backend is not None and len(archive) > 0
+    with shell.kept_in(cache, trains), shell.recorded_in(folder, replays):
+        folder.started(request, archive if len(archive) else None)
         writer = wanted.writer(backend, folder.path, seed) if len(archive) else nobody
         result = transfer(
             space,

@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 import click
 
+from lapt_rules.cli.stopping import Stopped, stoppable
+from lapt_rules.cli.terminal import show as show
+from lapt_rules.cli.terminal import status as status
+from lapt_rules.cli.terminal import tell as tell
 from lapt_rules.errors import ArchitectureError, LaptError
 
 if TYPE_CHECKING:
+    from lapt_rules.audit.journal import RunFolder
     from lapt_rules.logic.principles import PrincipleSet
     from lapt_rules.space import Architecture, Space
 
@@ -59,13 +64,13 @@ def file_argument(verb: Verb) -> Verb:
 
 def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
     """Print the answer of a verb, for a program or for a person."""
-    click.echo(json.dumps(value) if as_json else text)
+    show(json.dumps(value) if as_json else text)
 
 
-def status(text: str) -> None:
-    """Show on stderr what a long job is doing, in place of what stood there; only to a person."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[2K{text}", nl=False, err=True)
+def note(text: str) -> None:
+    """Tell a person on stderr something that stays to be read."""
+    status("")
+    tell(text)
 
 
 @contextmanager
@@ -79,13 +84,30 @@ def torch_needed() -> Iterator[None]:
 
 
 @contextmanager
-def recorded_in(folder: Path) -> Iterator[None]:
-    """Where a run fails, say where to read how it came to that."""
+def recorded_in(folder: RunFolder, replays: bool) -> Iterator[None]:
+    """Where a run fails or is stopped, say what is recorded of it, and how to go on."""
     try:
-        yield
-    except LaptError:
-        status("")
-        click.echo(f"the run so far is in {folder}", err=True)
+        with stoppable():
+            yield
+    except (LaptError, Stopped) as error:
+        error.add_note(folder.so_far())
+        if isinstance(error, Stopped) and folder.path.exists():
+            if replays:
+                replay = f"the same with --author replay:{folder.path}, and a new --out or none"
+                error.add_note(f"to repeat the run up to here: {replay}")
+            error.add_note("to start anew: the same command, with a new --out or none")
+        raise
+
+
+@contextmanager
+def kept_in(cache: Path, trains: bool) -> Iterator[None]:
+    """Where a job with trainings is stopped, say that they are not lost."""
+    try:
+        with stoppable():
+            yield
+    except Stopped as stopped:
+        if trains:
+            stopped.add_note(f"trainings are kept in {cache}: the same command goes on with them")
         raise
 
 
@@ -98,7 +120,22 @@ def read_file(path: str) -> str:
     """The text of a principle file; `-` is standard input."""
     from lapt_rules.language.parser import read_stream, read_text
 
-    return read_stream(sys.stdin.buffer, "<stdin>") if path == "-" else read_text(path)
+    return read_stream(_standard_input(), "<stdin>") if path == "-" else read_text(path)
+
+
+def read_lines() -> list[str]:
+    """The lines of standard input; LaptError where they are no UTF-8 text."""
+    try:
+        return _standard_input().read().decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        message = f"<stdin>: not a text: byte {error.start} is not UTF-8"
+        raise LaptError(message, "write one architecture a line") from error
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise LaptError("standard input is closed", "name a file in place of `-`")
+    return sys.stdin.buffer
 
 
 def read_principles(path: str, space_name: str | None = None) -> PrincipleSet:

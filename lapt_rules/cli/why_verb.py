@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +26,7 @@ def command(file: str, architecture: str, space_name: str | None, as_json: bool)
     """
     principles = shell.read_principles(file, space_name)
     if architecture == "-":
-        _many(principles, sys.stdin.read().split("\n"), as_json)
+        _many(principles, shell.read_lines(), as_json)
     _one(principles, architecture, as_json)
 
 

@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from lapt_rules import content
+from lapt_rules.characters import one_line
 from lapt_rules.errors import ArchitectureError, TableError, listed
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.table_file import Reader, opened
 from lapt_rules.space import Architecture, Space, load_space
 from lapt_rules.subspace import MAX_LISTED, whole
+
+LONGEST_NAME = 200
+"""Characters of a table's name, in which a task may have any name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +132,7 @@ def load_table(
     values = reader.read(opened(file, space))
     owner = space.name if file == space.folder / "table.npz" else file.name
     name = ":".join(part for part in (owner, reader.task, reader.metric) if part)
-    return Table(space, name, values)
+    return Table(space, one_line(name)[:LONGEST_NAME], values)
 
 
 def _table_of(name: str, space: Space | None) -> Space | None:

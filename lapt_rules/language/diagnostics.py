@@ -6,18 +6,13 @@ and language models are shown the same text.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lapt_rules.characters import visible
 from lapt_rules.language.syntax import NOWHERE, Span
 
 LONGEST_LINE_SHOWN = 160
-
-STEERING = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-"""Characters that steer a terminal, or that only some programs read as a line end."""
-
-_NOT_SHOWN = f"[{STEERING}\U00010000-\U0010ffff]"
 
 Severity = Literal["error", "warning"]
 
@@ -70,12 +65,13 @@ class Diagnostic:
         lines = self.source.text.split("\n")
         if span.line > len(lines):
             return [head]
-        line = re.sub(_NOT_SHOWN, "\ufffd", lines[span.line - 1])
-        if not line.strip():
+        written = lines[span.line - 1]
+        if not written.strip():
             return [head]
-        end = span.end_column if span.end_line == span.line else len(line) + 1
-        start = span.column - 1
-        width = max(1, end - span.column)
+        end = span.end_column if span.end_line == span.line else len(written) + 1
+        line = visible(written)
+        start = len(visible(written[: span.column - 1]))
+        width = max(1, len(visible(written[span.column - 1 : end - 1])))
         if len(line) > LONGEST_LINE_SHOWN:  # a window around the place, not a wall of text
             first = max(0, start - LONGEST_LINE_SHOWN // 4)
             line = ("…" if first else "") + line[first : first + LONGEST_LINE_SHOWN] + "…"

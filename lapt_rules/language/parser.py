@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lapt_rules import content
+from lapt_rules.characters import UNSEEN
 from lapt_rules.errors import LaptError, PrincipleError
-from lapt_rules.language.diagnostics import STEERING, Diagnostic, Source
+from lapt_rules.language.diagnostics import Diagnostic, Source
 from lapt_rules.language.syntax import File, Span
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ MAX_COMMENT = 2_000
 MAX_ERRORS = 20
 
 _HEADING = re.compile(r"principle\s+[A-Za-z_]\w{0,63}\b")
+_UNSEEN = re.compile(rf"(?!\r){UNSEEN}")
 _STATEMENT = re.compile(
     r'#[^\n]*|"[^"\n]*"|'
     r"\b(space|region|define|principle|expect|require|forbid|prefer|accept|reject|rank)\b"
@@ -97,7 +99,7 @@ def parse_tolerant(text: str, path: str = "<text>") -> tuple[File | None, list[D
         message = f"the file is too long: {len(text):,} characters, the limit is {MAX_CHARACTERS:,}"
         fix = "split the principles over several files"
         return None, [Diagnostic("limit", message, source, Span(1, 1, 1, 2), fix)]
-    refused = _control_character(source) or _comment_too_long(source)
+    refused = _unseen_character(source) or _comment_too_long(source)
     if refused:
         return None, [refused]
     parsed, diagnostics, tainted = _parse_statements(source)
@@ -199,12 +201,12 @@ def _blank(text: str) -> str:
     return re.sub(r"[^\n]+", lambda match: " " * len(match[0]), text)
 
 
-def _control_character(source: Source) -> Diagnostic | None:
-    """A diagnostic for a character that could mislead whoever reads the file."""
-    match = re.search(f"[{STEERING}]", source.text)
+def _unseen_character(source: Source) -> Diagnostic | None:
+    """A diagnostic for a character that could deceive whoever reads the file."""
+    match = _UNSEEN.search(source.text)
     if match is None:
         return None
-    message = f"a control character, U+{ord(match[0]):04X}"
+    message = f"a control character or an invisible one, U+{ord(match[0]):04X}"
     span = Span.at(source.text, match.start())
     return Diagnostic("control-character", message, source, span, "remove it")
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeVar
 
 import z3
 
@@ -31,6 +32,8 @@ GUARD = 60
 """Seconds after which Z3 is stopped and asked no more: for what its resources do not count."""
 
 _LARGEST = 2**32 - 1  # of the resources that Z3 can be given for one question
+
+Solver = TypeVar("Solver", z3.Solver, z3.Optimize)
 
 
 class Answer(Enum):
@@ -97,8 +100,9 @@ class Reasoner:
         self._clashing: dict[frozenset[str], Conflict] = {}  # every conflict found, by its names
         self._kept: list[frozenset[str]] = []  # all that some architecture satisfies
         self._context = z3.Context()
-        self._solver = z3.Solver(ctx=self._context)
-        self._evaluator = z3.Solver(ctx=self._context)  # knows the space, and no principle
+        self._solver = _deaf(z3.Solver(ctx=self._context))
+        # This one knows the space, and no principle.
+        self._evaluator = _deaf(z3.Solver(ctx=self._context))
         self._takes: list[list[z3.BoolRef]] = []
         self._keeps: dict[str, z3.BoolRef] = {}
         self._on: dict[str, z3.BoolRef] = {}
@@ -146,7 +150,7 @@ class Reasoner:
         its supersets.
         """
         principles = self.principles.principles
-        chosen = z3.Solver(ctx=self._context)
+        chosen = _deaf(z3.Solver(ctx=self._context))
         taken = self._selectors()
         found: list[Conflict] = []
         while len(found) < limit:
@@ -237,7 +241,7 @@ class Reasoner:
         has a conflict of its own, to be hit as well (implicit hitting sets: Davies and Bacchus,
         CP 2011).
         """
-        hitting = z3.Optimize(ctx=self._context)
+        hitting = _deaf(z3.Optimize(ctx=self._context))
         dropped = self._selectors()
         dearest = sum(weights.values()) + 1
         for name, drops in dropped.items():
@@ -441,3 +445,9 @@ class Reasoner:
         if not question.violated:
             self._clashing[frozenset(p.name for p in conflict.principles)] = conflict
         return conflict
+
+
+def _deaf(solver: Solver) -> Solver:
+    """A solver that leaves Ctrl-C to Python; Z3 would take it for itself and answer unknown."""
+    solver.set("ctrl_c", False)
+    return solver

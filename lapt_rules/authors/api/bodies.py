@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from lapt_rules.authors.api.wire import parsed
-from lapt_rules.authors.backend import Message, Request, ToolCall, sound
+from lapt_rules.authors.backend import Message, Request, ToolCall
 
 GRAMMAR_TOOL = "principles"
 
@@ -46,7 +46,7 @@ def chat_body(
 
 
 def _turn(message: Message) -> dict[str, Any]:
-    turn: dict[str, Any] = {"role": message.role, "content": sound(message.text)}
+    turn: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.role == "tool":
         turn["tool_call_id"] = message.answers
     if message.calls:
@@ -63,8 +63,8 @@ def _turn(message: Message) -> dict[str, Any]:
 
 def _arguments(call: ToolCall) -> str:
     """As the model wrote them, or `{}` for what is no object: servers refuse to be told of it."""
-    found = parsed(call.arguments.encode("utf-8", "replace"))
-    return sound(call.arguments) if isinstance(found, dict) else "{}"
+    found = parsed(call.arguments.encode())
+    return call.arguments if isinstance(found, dict) else "{}"
 
 
 def responses_body(
@@ -96,7 +96,7 @@ def responses_body(
 
 
 def _items(message: Message) -> list[dict[str, Any]]:
-    text = sound(message.text)
+    text = message.text
     if message.role == "tool":
         return [{"type": "function_call_output", "call_id": message.answers, "output": text}]
     items: list[dict[str, Any]] = [

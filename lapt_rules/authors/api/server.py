@@ -20,7 +20,7 @@ from typing import Any
 from lapt_rules.authors.api.answers import ChatReading, Reading, ResponsesReading
 from lapt_rules.authors.api.bodies import chat_body, responses_body
 from lapt_rules.authors.api.dialect import FIELDS, Dialect, is_openai
-from lapt_rules.authors.api.secret import Screen, Secret
+from lapt_rules.authors.api.secret import KEY_VARIABLES, Screen, Secret, refuse_key
 from lapt_rules.authors.api.spending import Budget, Prices, PromptSizes, estimate, message_size
 from lapt_rules.authors.api.wire import PASSING, Failure, Wire, checked_address
 from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, Told, Usage
@@ -258,11 +258,14 @@ def open_api(
     The base URL is the argument, or else LAPT_API_URL, OPENAI_BASE_URL or OpenAI's own. The key is
     LAPT_API_KEY or else OPENAI_API_KEY; the latter is sent to OpenAI's server and to the one that
     OPENAI_BASE_URL names, and to no other. Only OpenAI's server needs a key. AuthorError where they
-    are missing or cannot be.
+    are missing or cannot be, and where a key stands in the name of the model or in the URL.
     """
     settings = os.environ if environment is None else environment
     address = base_url or settings.get("LAPT_API_URL") or settings.get("OPENAI_BASE_URL") or OPENAI
     checked_address(address)
+    known = [settings.get(variable, "") for variable in KEY_VARIABLES]
+    refuse_key(model, "the name of the model", known)
+    refuse_key(address, "the base URL of the server", known)
     variables = ["LAPT_API_KEY"]
     if is_openai(address) or address == settings.get("OPENAI_BASE_URL"):
         variables.append("OPENAI_API_KEY")
