@@ -44,13 +44,15 @@ class Effect:
     """What one principle does: architectures it keeps alone, and how many only it rejects.
 
     The second is its margin: what all the others together keep and this one does not. `archive` is
-    how many members of an archive it keeps; None without an archive.
+    how many members of an archive it keeps, `found` how many of the best that a search has found;
+    None without an archive, or a search.
     """
 
     principle: str
     alone: int
     margin: int
     archive: int | None = None
+    found: int | None = None
 
 
 class Analysis:

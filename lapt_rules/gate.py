@@ -22,7 +22,7 @@ from lapt_rules.logic.budget import Budget
 from lapt_rules.logic.formula import Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.logic.principles import Principle, PrincipleSet
-from lapt_rules.space import Space, load_space
+from lapt_rules.space import Architecture, Space, load_space
 from lapt_rules.subspace import Subspace, whole
 
 if TYPE_CHECKING:
@@ -105,15 +105,17 @@ def admit(
     archive: Archive | None = None,
     least_support: float = 0.0,
     population: int = 0,
+    found: Sequence[Architecture] = (),
     budget: Budget | None = None,
 ) -> Report:
     """Pass a principle file through the gate; never raises for what is wrong in the file.
 
-    `least_support` is the share of the archive that the file must keep, `population` the least
-    number of architectures that it must keep. A file for `space any` needs `space`. All that is
-    asked of the engines has one `budget`; what it left undecided is told as a diagnostic.
+    `least_support` is the share that the file must keep of the best that a search has `found` or,
+    before there are any, of the archive; `population` the least number of architectures that it
+    must keep. A file for `space any` needs `space`. All that is asked of the engines has one
+    `budget`; what it left undecided is told as a diagnostic.
     """
-    return _admit(text, path, space, archive, least_support, population, budget)[0]
+    return _admit(text, path, space, archive, least_support, population, found, budget)[0]
 
 
 def _admit(
@@ -123,19 +125,20 @@ def _admit(
     archive: Archive | None,
     least_support: float,
     population: int,
+    found: Sequence[Architecture],
     budget: Budget | None,
 ) -> tuple[Report, Analysis | None]:
     """What the gate found and, where the principles keep something, what else they may be asked."""
-    file, found = parse_tolerant(text, path)
+    file, malformed = parse_tolerant(text, path)
     if file is None:
-        return Report(tuple(found)), None
+        return Report(tuple(malformed)), None
     try:
         space = space_of(file, space)
     except PrincipleError as error:
-        return Report((*found, *error.diagnostics)), None
+        return Report((*malformed, *error.diagnostics)), None
     principles, errors = bind_tolerant(file, space)
-    diagnostics = [*found, *errors, *principles.warnings]
-    if found or errors:
+    diagnostics = [*malformed, *errors, *principles.warnings]
+    if malformed or errors:
         diagnostics.sort(key=lambda d: (d.span.line, d.span.column))
         return Report(tuple(diagnostics), principles), None
     analysis = Analysis(principles, budget)
@@ -150,7 +153,7 @@ def _admit(
     if archive is not None:
         kept = sum(member in subspace for member in archive.architectures)
         report = replace(report, archive_kept=kept, archive_size=len(archive))
-    little = _too_little(report, least_support, population)
+    little = _too_little(report, least_support, population, found)
     return replace(report, diagnostics=(*diagnostics, *little)), analysis
 
 
@@ -161,10 +164,11 @@ def examine(
     archive: Archive | None = None,
     least_support: float = 0.0,
     population: int = 0,
+    found: Sequence[Architecture] = (),
     budget: Budget | None = None,
 ) -> Report:
     """The same as `admit`, and what each principle does; warns of those that do nothing."""
-    report, analysis = _admit(text, path, space, archive, least_support, population, budget)
+    report, analysis = _admit(text, path, space, archive, least_support, population, found, budget)
     if analysis is None:
         return report
     principles = analysis.principles.principles
@@ -174,21 +178,33 @@ def examine(
         undone = _undone("what each principle does", analysis.principles, error)
         return replace(report, diagnostics=(*report.diagnostics, undone))
     if archive is not None:
-        kept = [_kept(principle.keeps, archive) for principle in principles]
+        kept = [_kept(principle.keeps, archive.architectures) for principle in principles]
         effects = [replace(e, archive=n) for e, n in zip(effects, kept, strict=True)]
+    if found:
+        kept = [_kept(principle.keeps, found) for principle in principles]
+        effects = [replace(e, found=n) for e, n in zip(effects, kept, strict=True)]
     idle = _idle(analysis, effects, report.total)
     return replace(report, effects=tuple(effects), diagnostics=(*report.diagnostics, *idle))
 
 
-def _too_little(report: Report, least_support: float, population: int) -> list[Diagnostic]:
-    """Errors for a set that keeps too little of the archive, or too few to search."""
+def _too_little(
+    report: Report, least_support: float, population: int, best: Sequence[Architecture]
+) -> list[Diagnostic]:
+    """Errors for a set that keeps too little of what is good, or too few to search."""
     assert report.principles is not None
+    assert report.subspace is not None
     found = []
     source, kept, size = report.principles.source, report.archive_kept, report.archive_size
-    if kept is not None and size is not None and kept < least_support * size:
+    if not best and kept is not None and size is not None and kept < least_support * size:
         message = f"keeps {kept} of {size} archive members, at least {least_support:.0%} are wanted"
         fix = "weaken the principles that keep few of them"
         found.append(Diagnostic("support", message, source, fix=fix))
+    best_kept = sum(one in report.subspace for one in best)
+    if best_kept < least_support * len(best):
+        of = f"{best_kept} of the best {len(best)} found"
+        message = f"keeps {of}, at least {least_support:.0%} are wanted"
+        fix = "weaken the principles that reject them; `prefer` orders without rejecting"
+        found.append(Diagnostic("found", message, source, fix=fix))
     if report.count is not None and report.count < population:
         message = f"keeps {report.count:,} architectures, fewer than the population {population}"
         fix = "drop or weaken a principle, or search with a smaller population"
@@ -196,8 +212,8 @@ def _too_little(report: Report, least_support: float, population: int) -> list[D
     return found
 
 
-def _kept(keeps: Formula, archive: Archive) -> int:
-    return sum(Plain(a.space, a.values).holds(keeps) for a in archive.architectures)
+def _kept(keeps: Formula, architectures: Sequence[Architecture]) -> int:
+    return sum(Plain(a.space, a.values).holds(keeps) for a in architectures)
 
 
 def _reasoner(analysis: Analysis) -> Reasoner:
@@ -225,7 +241,7 @@ def _clashing(report: Report, reasoner: Reasoner, archive: Archive | None) -> Re
         undecided.append("whether there are more conflicts")
     weights = None
     if archive is not None and len(archive):
-        weights = {p.name: _kept(p.keeps, archive) for p in principles.principles}
+        weights = {p.name: _kept(p.keeps, archive.architectures) for p in principles.principles}
     repair = reasoner.repair(weights)
     names = tuple(p.name for p in repair) if repair is not None else None
     fix = "drop or weaken one of them"

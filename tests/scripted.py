@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.backend import Message, Reply, Request, Told
+from lapt_rules.authors.backend import Message, Progress, Reply, Request
 from lapt_rules.evaluate.evaluator import Archive, Rated
 from lapt_rules.evaluate.table import Table
 from lapt_rules.logic.binding import bind
@@ -17,8 +17,18 @@ from lapt_rules.subspace import whole
 Answer = str | Reply | Callable[[Request], Reply | str]
 
 
+class Pieces(Progress):
+    """Collects the pieces of a reply."""
+
+    def __init__(self, pieces: list[str]) -> None:
+        self.pieces = pieces
+
+    def writing(self, piece: str, tokens: int | None = None) -> None:
+        self.pieces.append(piece)
+
+
 class Scripted:
-    """Answers in turn, the last answer over and over; a character is a token."""
+    """Answers in turn, the last answer over and over; so many characters are a token."""
 
     name = "api:scripted"
 
@@ -28,23 +38,29 @@ class Scripted:
         constrains: bool = False,
         calls_tools: bool = False,
         window: int | None = None,
+        parameters: int | None = None,
+        characters_a_token: float = 1.0,
     ) -> None:
         self.answers = list(answers)
         self.constrains = constrains
         self.calls_tools = calls_tools
         self.window = window
+        self.parameters = parameters
+        self.characters_a_token = characters_a_token
         self.requests: list[Request] = []
 
     def count(self, messages: Sequence[Message]) -> int | None:
-        return sum(len(message.text) for message in messages) if self.window else None
+        if not self.window:
+            return None
+        return round(sum(len(message.text) for message in messages) / self.characters_a_token)
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         self.requests.append(request)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         said = answer(request) if callable(answer) else answer
         reply = said if isinstance(said, Reply) else Reply(said)
-        if told is not None:
-            told(reply.text)
+        if progress is not None:
+            progress.writing(reply.text)
         return reply
 
     @property

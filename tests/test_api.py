@@ -21,6 +21,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import Pieces
 from servers import (
     Handler,
     Server,
@@ -107,7 +108,7 @@ def test_a_streamed_reply_is_told_as_it_comes_and_counted(chunk: int) -> None:
     told: list[str] = []
     with Server(stream("prin", "ciple ", "é😀", usage=(12, 5), chunk=chunk)) as server:
         author = api(server, prices=Prices(2.0, 10.0))
-        reply = author.reply(HELLO, told.append)
+        reply = author.reply(HELLO, Pieces(told))
     assert (reply.text, reply.finish, reply.constrained) == ("principle é😀", "stop", False)
     assert "".join(told) == reply.text
     assert len(told) >= 3
@@ -127,7 +128,7 @@ def test_a_server_may_ignore_that_a_stream_was_asked_for() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 4}
     told: list[str] = []
     with Server(whole("text", usage=usage)) as server:
-        reply = api(server, key=None).reply(HELLO, told.append)
+        reply = api(server, key=None).reply(HELLO, Pieces(told))
         assert "authorization" not in server.asked[0].headers
     assert (reply.text, told, reply.usage.read) == ("text", ["text"], 3)
 
@@ -182,7 +183,7 @@ def test_a_text_can_always_be_written_to_a_file() -> None:
     pieces = ["a\0b\ud800c", "\ud83d", "\ude00", "\udc00", "\r", "\n", "\r", "\x1b", "\ud83d"]
     with Server(stream(*pieces)) as server:
         told: list[str] = []
-        text = api(server).reply(HELLO, told.append).text
+        text = api(server).reply(HELLO, Pieces(told)).text
     assert text == "ab\ufffdc😀\ufffd\n\n\\x1b\ufffd" == "".join(told)
     assert text.encode()
 
@@ -349,7 +350,7 @@ def test_openai_takes_a_grammar_as_the_format_of_a_tool() -> None:
     with Server(at={"/v1/responses": status(200, sentence("aaa"))}) as server:
         author = api(server, grammar_field="openai")
         request = Request(history, 99, grammar=GRAMMAR, tools=(TOOL,))
-        reply = author.reply(request, told.append)
+        reply = author.reply(request, Pieces(told))
         [body] = server.bodies
     assert (reply.text, reply.constrained, reply.usage.read) == ("aaa", True, 9)
     assert told == ["aaa"]
@@ -478,7 +479,7 @@ def test_a_broken_answer_is_asked_for_again(data: bytes) -> None:
     told: list[str] = []
     with Server(raw([data]), stream("whole", usage=(3, 1))) as server:
         author = api(server)
-        reply = author.reply(HELLO, told.append)
+        reply = author.reply(HELLO, Pieces(told))
         assert len(server.asked) == 2
     assert (reply.text, told[-1]) == ("whole", "whole")
     assert reply.usage.read > 3, "what broke is charged too"
@@ -646,7 +647,7 @@ def test_a_key_in_a_reply_is_neither_told_nor_returned(chunk: int) -> None:
     told: list[str] = []
     pieces = ["your key: ", KEY[:5], KEY[5:], " and ", *KEY, "\0", KEY[:9] + "\0" + KEY[9:], "sk-"]
     with Server(stream(*pieces, chunk=chunk)) as server:
-        reply = api(server).reply(HELLO, told.append)
+        reply = api(server).reply(HELLO, Pieces(told))
     assert reply.text == "your key: [key] and [key][key]sk-"
     assert "".join(told) == reply.text
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from scripted import Scripted, brief_of, searched_brief, source_brief
 
-from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, ToolCall
-from lapt_rules.authors.dialogue import LanguageModel, Manner
+from lapt_rules.authors.backend import AuthorError, Message, Progress, Reply, Request, ToolCall
+from lapt_rules.authors.dialogue import LanguageModel
 from lapt_rules.authors.emission import emission_grammar
+from lapt_rules.authors.manner import SHORT, Manner, manner_for
 from lapt_rules.authors.record import Recorder
 from lapt_rules.gate import admit
 from lapt_rules.language.parser import parse
@@ -130,7 +131,7 @@ def test_its_own_tests_must_hold() -> None:
 
 
 def test_a_file_that_would_grow_beyond_a_limit_is_told_and_cut() -> None:
-    many = "\n".join(f"principle p{n} require connected" for n in range(253))
+    many = "\n".join(f"principle p{n} require count(conv) + {n} >= 0" for n in range(253))
     backend = Scripted("Hm.", f"space nas201\n{many}")
     text = LanguageModel(backend, manner=Manner(repairs=1, revisions=0)).learn(BRIEF)
     assert "at most 256 principles" in backend.last_told[2]
@@ -172,7 +173,10 @@ def test_what_cannot_be_ordered_is_told_and_the_preferences_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     brief = brief_of("darts")
-    clauses = " ".join(f"prefer longest(conv in normal) == {n} weight 5" for n in range(1, 5))
+    paths = [
+        f"{e}(conv in {cell})" for e in ("longest", "shortest") for cell in ("normal", "reduce")
+    ]
+    clauses = " ".join(f"prefer {path} == {n} weight 5" for path in paths for n in range(1, 5))
     text = f"space darts\nprinciple good require connected\nprinciple wild {clauses}"
     backend = Scripted("Hm.", text)
     manner = Manner(repairs=1, revisions=0, support=0.0)
@@ -235,9 +239,10 @@ def test_a_preference_that_the_archive_contradicts_is_dropped() -> None:
 def test_an_adapted_claim_goes_only_where_the_target_is_against_it_too() -> None:
     brief = searched_brief(BRIEF, GOOD, 60)
     claim = "space nas201\nprinciple p require layer5 not in conv"
+    manner = Manner(support=0.0)
     kept = {
         step: "require layer5"
-        in getattr(LanguageModel(Scripted("Hm.", claim, "keep")), step)(brief)
+        in getattr(LanguageModel(Scripted("Hm.", claim, "keep"), manner=manner), step)(brief)
         for step in ("update", "explore")
     }
     assert kept == {"update": False, "explore": True}
@@ -245,18 +250,118 @@ def test_an_adapted_claim_goes_only_where_the_target_is_against_it_too() -> None
     assert "layer2" in LanguageModel(Scripted("Hm.", for_target, "keep")).update(brief)
 
 
+@pytest.mark.parametrize("step", ["update", "explore"])
+def test_an_adapted_file_must_keep_the_best_found(step: str) -> None:
+    brief = searched_brief(BRIEF, GOOD, 60)
+    backend = Scripted("Hm.", "space nas201\nprinciple p require layer5 not in conv", GOOD, "keep")
+    getattr(LanguageModel(backend), step)(brief)
+    assert "keeps 0 of the best 3 found, at least 60% are wanted" in backend.last_told[2]
+    manner = Manner(repairs=0, revisions=0)
+    backend = Scripted("Hm.", f"{GOOD}\nprinciple p require layer5 not in conv")
+    text = getattr(LanguageModel(backend, manner=manner), step)(brief)
+    assert "# dropped: `p`: keeps 0 of the best 3 found, at least 60% are wanted" in text
+    assert hard(text) == ["convolve_first"]
+
+
 def test_exploring_may_go_against_the_archive() -> None:
     brief = searched_brief(BRIEF, GOOD)
     text = LanguageModel(
-        Scripted("Hm.", "principle p prefer layer0 is none weight 2", "keep")
+        Scripted("Hm.", "principle p prefer layer0 is none weight 0.8", "keep")
     ).explore(brief)
-    assert "prefer layer0 is none weight 2  # measured: -" in text
+    assert "prefer layer0 is none weight 0.8  # measured: -" in text
+
+
+# ------------------------------------------------------------------------- said twice, said loudly
+
+
+def test_what_is_said_twice_counts_once_and_that_is_said() -> None:
+    more = "  prefer more count({nor_conv_1x1, nor_conv_3x3}) weight 0.3\n"
+    twice = (
+        f"space nas201\nprinciple p\n{more}  require layer0 is conv\n"
+        "  prefer more count(conv) weight 0.2\n"
+        "principle q\n  forbid layer0 not in conv\n  require layer0 is conv\n"
+    )
+    text, backend = learn(twice, "keep")
+    assert "# dropped: `prefer more count(conv) weight 0.2` of `p`: `p` says so already" in text
+    assert "# dropped: `require layer0 is conv` of `q`: `p` says so already" in text
+    assert text.count("\n  prefer more count") == 1
+    assert "says so already" in backend.last_told[2]
+
+
+def test_a_weight_beyond_the_evidence_is_bounded_and_that_is_said() -> None:
+    loud = GOOD.replace("weight 0.2", "weight 7")
+    text, backend = learn(loud, "keep")
+    weight = re.search(r"\n  prefer more count\(nor_conv_3x3\) weight (\S+)  # measured", text)
+    assert weight is not None
+    assert 0.5 < float(weight[1]) < 4
+    said = (
+        f"`prefer more count(nor_conv_3x3) weight 7` of `convolve_first` to {weight[1]}: measured"
+    )
+    assert f"# bounded: {said}" in text
+    assert f"- {said}" in backend.last_told[2]
+
+
+def test_what_was_taken_out_and_bounded_is_counted() -> None:
+    loud = f"{GOOD.replace('weight 0.2', 'weight 7')}principle again require layer0 is conv\n"
+    author = LanguageModel(Scripted("Hm.", loud, "keep"))
+    author.learn(BRIEF)
+    assert (author.dropped, author.bounded) == (1, 1)
+
+
+# --------------------------------------------------------------------------------- the short form
+
+
+def test_a_small_model_writes_at_once_under_a_smaller_grammar() -> None:
+    backend = Scripted(GOOD, constrains=True, parameters=135_000_000)
+    text = LanguageModel(backend).learn(BRIEF)
+    (request,) = backend.requests
+    assert request.grammar == emission_grammar(BRIEF.space, most=3)
+    assert request.grammar != emission_grammar(BRIEF.space)
+    assert request.messages[-1].text.endswith("Say nothing twice.")
+    assert hard(text) == ["convolve_first"]
+
+
+def test_the_size_of_a_model_chooses_the_form_and_an_option_overrules_it() -> None:
+    sizes = {None: 4_096, 10**8: 0, 2 * 10**9: 1_024, 4 * 10**9: 4_096}
+    for parameters, tokens in sizes.items():
+        assert manner_for(Scripted("", parameters=parameters)).reason_tokens == tokens
+    small = Scripted("", parameters=10**8)
+    assert manner_for(small).form == "short"
+    assert manner_for(small, "full").form == "full"
+    assert manner_for(small, reason_tokens=100, repairs=None).repairs == SHORT.repairs
+    assert manner_for(Scripted("", window=4_096)).form == "short"
+
+
+def test_a_small_model_that_is_let_reason_is_asked_for_the_file_next() -> None:
+    backend = Scripted("I think.", GOOD, parameters=10**8)
+    LanguageModel(backend, manner=manner_for(backend, reason_tokens=64)).learn(BRIEF)
+    first, second = backend.requests
+    assert first.most_tokens == 64
+    assert "Think first" in first.messages[-1].text
+    assert second.messages[-1].text.startswith("Write the principle file now")
+
+
+def test_a_person_is_told_what_is_asked_and_what_comes() -> None:
+    heard: list[str] = []
+
+    class Heard(Progress):
+        def asking(self, step: str) -> None:
+            heard.append(step)
+
+        def writing(self, piece: str, tokens: int | None = None) -> None:
+            heard.append(piece)
+
+    LanguageModel(Scripted("Hm.", UNKNOWN, GOOD, "keep"), progress=Heard()).learn(BRIEF)
+    steps = ["reason", "write", "repair 1", "revise 1"]
+    assert heard[::2] == [f"learn for round 1: {step}" for step in steps]
+    assert heard[1::2] == ["Hm.", UNKNOWN, GOOD, "keep"]
 
 
 def test_a_later_revision_keeps_the_history_and_measures_anew() -> None:
     first, _ = learn(IN_FENCE, "keep")
     brief = searched_brief(BRIEF, first)
-    second = LanguageModel(Scripted("Hm.", first, "keep")).update(brief)
+    author = LanguageModel(Scripted("Hm.", first, "keep"), manner=Manner(support=0.0))
+    second = author.update(brief)
     assert second.index("# learn: by api:scripted") < second.index("# update: by api:scripted")
     assert second.count("# measured: 18 of 20") == 1
     assert second.count("principle layer0_leaning") == 1
@@ -345,9 +450,10 @@ def test_a_small_window_gets_a_shorter_prompt_and_a_shorter_memory() -> None:
     assert all(request.most_tokens == 4_000 for request in backend.requests)
 
 
-def test_a_window_too_small_for_any_prompt_is_said_in_the_file() -> None:
-    text = LanguageModel(Scripted("Hm.", GOOD, "keep", window=2_000)).learn(BRIEF)
-    assert "0 revisions. The prompt overflowed 2000 tokens.\n" in text
+def test_a_window_too_small_for_any_prompt_is_an_error_with_the_numbers() -> None:
+    told = r"the shortest prompt has [\d,]+ tokens and a reply up to 256, but its window is 2,000"
+    with pytest.raises(AuthorError, match=told):
+        LanguageModel(Scripted("Hm.", GOOD, "keep", window=2_000)).learn(BRIEF)
 
 
 def test_what_a_model_says_is_never_more_than_text() -> None:

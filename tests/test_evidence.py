@@ -17,7 +17,9 @@ from lapt_rules.authors.evidence import (
     Support,
     _at_least,
     _at_most,
+    _wilson,
     changes,
+    supported_weight,
 )
 from lapt_rules.logic.binding import bind
 from lapt_rules.logic.plain import Plain
@@ -156,11 +158,37 @@ def test_changes_tell_what_one_choice_did() -> None:
 
 
 def test_a_leaning_is_for_by_one_error_and_against_by_two() -> None:
-    assert Leaning(0.5, 0.9, 0.1).is_for(1.0)
-    assert not Leaning(0.5, 0.8, 0.2).is_for(1.0)
-    assert Leaning(-0.5, 0.01, 0.99).is_against(1.0)
-    assert Leaning(0.5, 0.99, 0.01).is_against(-1.0)
-    assert not Leaning(-0.5, 0.05, 0.95).is_against(1.0)
+    assert Leaning(0.5, 0.9, 0.1, 0, 1).is_for(1.0)
+    assert not Leaning(0.5, 0.8, 0.2, 0, 1).is_for(1.0)
+    assert Leaning(-0.5, 0.01, 0.99, -1, 0).is_against(1.0)
+    assert Leaning(0.5, 0.99, 0.01, 0, 1).is_against(-1.0)
+    assert not Leaning(-0.5, 0.05, 0.95, -1, 0).is_against(1.0)
+
+
+def test_a_weight_stays_within_two_standard_errors_of_what_was_measured() -> None:
+    measured = [Leaning(0.5, 1, 0, 0.2, 0.8), None, Leaning(-0.1, 0.3, 0.7, -0.4, 0.2)]
+    bounded = [supported_weight(weight, measured) for weight in (7.0, 0.3, -0.2, -7.0)]
+    assert bounded == [0.8, 0.3, -0.2, -0.4]
+    assert supported_weight(7.0, [Leaning(-1, 0, 1, -2, -0.5)]) == 0.0
+    assert supported_weight(7.0, [None]) == 1.0
+    assert supported_weight(-7.0, measured, free=True) == -1.0
+
+
+@examples(200)
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_measured_weight_of_a_formula_lies_within_its_bounds(held: tuple[int, int]) -> None:
+    k, n = held
+    least, most = _wilson(k, n)
+    assert 0 <= least <= k / n <= most <= 1
+    scores = [abs(k / n - p) / math.sqrt(p * (1 - p) / n) for p in (least, most) if 0 < p < 1]
+    assert scores == pytest.approx([2.0] * len(scores))
+
+
+@pytest.mark.parametrize("measure", ["more count(conv)", "layer0 is conv", "connected"])
+def test_a_weight_as_measured_is_within_the_bounds(measure: str) -> None:
+    found = evidence().leaning(prefer(measure))
+    assert found is not None
+    assert found.least <= found.weight <= found.most
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner
-from conftest import lapt
+from conftest import ROOT, lapt
 from tiny_model import SPECIAL, WITHOUT_SYSTEM, save_tiny_model
 
-from lapt_rules.authors.backend import AuthorError, Backend, Message, Request
+from lapt_rules.authors.backend import AuthorError, Backend, Message, Progress, Request, sound
 from lapt_rules.authors.emission import KEEP, emission_grammar
-from lapt_rules.authors.local import decoding
-from lapt_rules.authors.local.model import Local, open_local
+from lapt_rules.authors.local import generation, open_local
+from lapt_rules.authors.local.generation import CHUNK
+from lapt_rules.authors.local.model import Local
 from lapt_rules.cli.main import cli
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
 from lapt_rules.space import load_space
 
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
 torch.set_num_threads(1)  # networks are small and tests run side by side
 
 SPACES = ("nas201", "trans101", "darts")
@@ -60,7 +63,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Local:
 
 
 def unforced(local: Local) -> Local:
-    return Local(local.name, local._decoder.model, local._tokenizer, force=False)
+    return Local(local.name, local._generator.model, local._tokenizer, forces=False)
 
 
 def ask(space: str = "", seed: int = 0, most: int = 100, keep: bool = False) -> Request:
@@ -163,40 +166,91 @@ def test_the_same_request_gives_the_same_bytes_and_another_seed_others(
 
 
 @pytest.mark.parametrize("space", ["", "nas201"])
-def test_the_cache_of_one_request_changes_no_other(
-    words: Local, space: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_read_before_changes_no_reply(words: Local, space: str) -> None:
     long = Message("user", "See nor_conv_3x3 at layer0, then skip_connect. " * 60)
     talks = [(long,), (long, ASKED[1]), (ASKED[0], long), (long, ASKED[0]), ASKED]
     requests = [replace(ask(space, most=40), messages=messages) for messages in talks]
-    kept: list[int] = []
-    shared = decoding.Decoder._shared
-
-    def watched(decoder: decoding.Decoder, prompt: Sequence[int]) -> int:
-        kept.append(shared(decoder, prompt))
-        return kept[-1]
-
-    monkeypatch.setattr(decoding.Decoder, "_shared", watched)
-    words._decoder.forget()
+    words._generator.forget()
     in_turn = [words.reply(request) for request in requests]
-    assert kept[0] == 0
-    assert kept[1] >= 2 * decoding.CHUNK
     for request, reply in zip(requests, in_turn, strict=True):
-        words._decoder.forget()
+        words._generator.forget()
         assert words.reply(request) == reply
+
+
+class Heard(Progress):
+    """Collects how much of each prompt is read."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[int, int]] = []
+        self.pieces: list[str] = []
+
+    def reading(self, tokens: int, of: int) -> None:
+        self.read.append((tokens, of))
+
+    def writing(self, piece: str, tokens: int | None = None) -> None:
+        self.pieces.append(piece)
+
+
+def test_what_two_prompts_share_is_read_once(words: Local) -> None:
+    def first_read(*texts: str) -> int:
+        """How much of a prompt is known when its reading begins."""
+        heard = Heard()
+        messages = tuple(Message("user", text) for text in texts)
+        words.reply(replace(ask(most=5), messages=messages), heard)
+        assert [tokens % CHUNK for tokens, _ in heard.read] == [0] * len(heard.read)
+        assert heard.read[-1][0] > heard.read[-1][1] - CHUNK - 1
+        return heard.read[0][0]
+
+    shared = "See nor_conv_3x3 at layer0, then skip_connect. " * 60
+    words._generator.forget()
+    assert first_read(f"{shared}a") == 0
+    assert first_read(f"{shared}a", "and more") >= 2 * CHUNK  # the dialogue goes on
+    assert first_read(f"{shared}{'b' * 3000}") >= 2 * CHUNK  # another one begins alike
+    assert first_read("another beginning") == 0
+
+
+def test_a_model_that_takes_no_cache_reads_each_prompt_anew(
+    words_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = open_local(str(words_folder))
+    monkeypatch.setattr(generation, "_CACHE_ARGUMENTS", ("no_argument_of_generate",))
+    plain = open_local(str(words_folder))
+    assert plain._generator._argument is None
+    check(plain, "nas201", range(2))
+    assert kept._generator._argument is not None
+
+
+def test_nothing_is_named_of_the_forward_of_a_model() -> None:
+    """transformers renames what `forward` takes; `generate` is what it documents."""
+    names = {"past_key_values", "logits_to_keep", "num_logits_to_keep", "position_ids"}
+    for path in (ROOT / "lapt_rules" / "authors" / "local").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+        assert not keywords & (names | {"use_cache", "cache"}), path
+        called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert not [f for f in called if isinstance(f, ast.Attribute) and f.attr == "forward"]
 
 
 def test_a_reply_is_told_as_it_comes_and_in_whole_characters(letters: Local) -> None:
     for request in (ask(seed=3, most=300), ask("nas201", seed=3, most=5000)):
-        pieces: list[str] = []
-        reply = letters.reply(request, pieces.append)
-        assert "".join(pieces) == reply.text
-    assert len(pieces) > 20
+        heard = Heard()
+        reply = letters.reply(request, heard)
+        assert sound("".join(heard.pieces)).startswith(reply.text)
+    assert len(heard.pieces) > 20
 
 
 def test_a_reply_ends_at_its_most_tokens(words: Local) -> None:
     reply = words.reply(ask(most=17))
     assert (reply.usage.written, reply.finish, reply.constrained) == (17, "length", False)
+
+
+def test_a_text_that_repeats_itself_is_stopped_and_the_first_is_kept(words: Local) -> None:
+    """At temperature 0 a random model soon repeats one run of tokens for ever."""
+    reply = words.reply(Request(ASKED, 2_000, temperature=0.0))
+    assert reply.finish == "repeat"
+    assert reply.usage.written < 1_000
+    longer = words.reply(Request(ASKED, 2_000, temperature=0.0, seed=1))
+    assert longer == reply
 
 
 def test_no_special_token_shows_in_a_text(words: Local) -> None:
@@ -230,10 +284,10 @@ def test_out_of_memory_is_told_and_nothing_is_kept_of_it(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(words._decoder.model, "forward", full)
+        patch.setattr(words._generator.model, "forward", full)
         with pytest.raises(AuthorError, match="out of memory, with"):
             words.reply(ask())
-    assert words._decoder._fed == []
+    assert words._generator.read_tokens == []
 
 
 # -------------------------------------------------------------------------------- under a grammar
@@ -292,7 +346,7 @@ def test_forced_tokens_are_ones_that_the_masks_allow(words: Local) -> None:
     constraint = words._constraint(grammar)
     assert constraint is not None
     tokens: list[int] = []
-    forced = constraint.forced()
+    forced = list(constraint.forced())
     assert words._tokenizer.decode(forced).startswith("space nas201\n\nprinciple p1")
     by_mask = unforced(words)._constraint(grammar)
     assert by_mask is not None
@@ -300,6 +354,7 @@ def test_forced_tokens_are_ones_that_the_masks_allow(words: Local) -> None:
         for token in forced:
             assert token in by_mask.allowed()
             by_mask.take(token)
+            constraint.take(token)
         tokens += forced
         if constraint.is_over:
             break
@@ -340,7 +395,7 @@ def test_a_model_without_a_fast_tokenizer_answers_freely(words: Local) -> None:
         def __len__(self) -> int:
             return len(words._tokenizer)
 
-    local = Local("hf:slow", words._decoder.model, Slow())
+    local = Local("hf:slow", words._generator.model, Slow())
     assert not local.constrains
     assert not local.reply(ask("nas201", most=5)).constrained
 
@@ -354,13 +409,13 @@ def test_the_bench_times_both_and_counts_the_files_that_bind(
     from lapt_rules.bench import decoding as bench
 
     monkeypatch.setattr(bench, "_ROUNDS", 1)
-    monkeypatch.setattr(bench, "MOST_TOKENS", 150)
-    command = ["bench", "decoding", "--model", str(words_folder), "--files", "3"]
+    command = ["bench", "decoding", "--model", str(words_folder), "--files", "4"]
+    command += ["--tokens", "150"]
     shown = CliRunner().invoke(cli, command)
     assert shown.exit_code == 0, shown.output
-    assert "3 of 3 files bind" in shown.stdout
+    assert "4 of 4 files bind" in shown.stdout
     found = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
-    assert [one["bind"] for one in found["files"]] == [1, 1, 1]
+    assert [one["bind"] for one in found["files"]] == [1, 1, 1, 1]
     assert found["cost"]["masked_ratio"] == found["cost"]["masked"] / found["cost"]["free"]
 
 

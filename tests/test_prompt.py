@@ -12,13 +12,14 @@ from scripted import Scripted, brief_of, convolutions, searched_brief, source_br
 from lapt_rules import content
 from lapt_rules.authors.backend import AuthorError
 from lapt_rules.authors.dialogue import LanguageModel
-from lapt_rules.authors.prompt import DETAILS, values
-from lapt_rules.authors.template import SECTIONS, VALUES, Prompts
+from lapt_rules.authors.prompt import FULL_DETAILS, SHORT_DETAILS, Detail, values
+from lapt_rules.authors.template import SECTIONS, SHIPPED_SHORT, VALUES, Prompts
 from lapt_rules.gate import admit
 from lapt_rules.space import load_space
 
 SPACES = ["nas201", "trans101", "darts", "digits"]
 PROMPTS = Prompts.read()
+SHORT = Prompts.read(SHIPPED_SHORT)
 STEPS = ("learn", "update", "explore")
 BRIEF = source_brief()
 IN_FORCE = "space nas201\nprinciple p require layer0 in {conv, skip_connect} require layer3 is conv"
@@ -28,7 +29,7 @@ def prompt(step: str = "learn", space_name: str = "nas201") -> str:
     brief = BRIEF if space_name == "nas201" else source_brief(space_name)
     if step != "learn":
         brief = searched_brief(brief, IN_FORCE)
-    return PROMPTS.fill(step, values(brief))
+    return PROMPTS.fill(step, values(brief) | {"first": "Reason first."})
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -62,7 +63,7 @@ def test_a_prompt_shows_the_archive_as_lists_in_order() -> None:
 
 
 def test_of_those_that_compute_the_same_the_first_is_named() -> None:
-    text = PROMPTS.fill("learn", values(source_brief(size=400)))
+    text = PROMPTS.fill("learn", values(source_brief(size=400)) | {"first": ""})
     assert re.search(r"\d+\. \[.*\]  \S+  \(computes the same as \d+\)", text)
 
 
@@ -78,7 +79,7 @@ def test_the_worked_examples_bind_to_every_space(name: str) -> None:
 
 
 def test_where_layers_choose_what_they_read_a_prompt_says_so() -> None:
-    text = PROMPTS.fill("learn", values(brief_of("darts")))
+    text = PROMPTS.fill("learn", values(brief_of("darts")) | {"first": ""})
     assert "sep_conv_3x3 from input0" in text or " from input1" in text
     assert "L from N" in text
     assert "L from N" not in prompt()
@@ -91,7 +92,7 @@ def test_a_prompt_shows_no_value_of_the_target_that_was_not_paid_for() -> None:
     known = paid | {f"{member.value:.6g}" for member in brief.archive.members}
     unpaid = {f"{value:.6g}" for value in target.values.values()} - known
     for step in STEPS:
-        told = set(re.findall(r"\]  (\S+)", PROMPTS.fill(step, values(brief))))
+        told = set(re.findall(r"\]  (\S+)", PROMPTS.fill(step, values(brief) | {"first": ""})))
         assert not told & unpaid
         assert (paid <= told) == (step != "learn")
 
@@ -110,9 +111,36 @@ def test_an_adaptation_shows_what_each_change_did_and_what_is_in_force() -> None
     assert re.search(r"layer\d: \S+ -> \S+: \+", text) or "no two of them differ" in text
 
 
-def test_less_detail_is_shorter() -> None:
-    lengths = [len(PROMPTS.fill("learn", values(BRIEF, detail))) for detail in DETAILS]
+@pytest.mark.parametrize(("prompts", "details"), [(PROMPTS, FULL_DETAILS), (SHORT, SHORT_DETAILS)])
+def test_less_detail_is_shorter(prompts: Prompts, details: tuple[Detail, ...]) -> None:
+    first = {"first": "Write."}
+    lengths = [len(prompts.fill("learn", values(BRIEF, detail) | first)) for detail in details]
     assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] > lengths[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [(name, step) for name in SPACES for step in STEPS if step == "learn" or name != "darts"],
+)
+def test_a_short_prompt_has_about_1_500_tokens_and_no_code(name: str, step: str) -> None:
+    brief = BRIEF if name == "nas201" else brief_of(name)
+    if step != "learn":
+        brief = searched_brief(brief, f"space {name} principle p require connected")
+    backend = Scripted("", constrains=True, parameters=10**8, window=8_192, characters_a_token=2.4)
+    system, user = LanguageModel(backend).messages(step, brief)
+    assert (backend.count((system, user)) or 0) < (2_500 if name == "darts" else 2_000)
+    assert "import torch" not in user.text
+    assert user.text.endswith("Say nothing twice.")
+    assert set(brief.space.layer_index) <= set(re.findall(r"\w+", user.text))
+
+
+def test_what_the_short_steps_share_stands_first() -> None:
+    brief = searched_brief(BRIEF, "space nas201 principle p require connected")
+    texts = [SHORT.fill(step, values(brief, SHORT_DETAILS[0]) | {"first": ""}) for step in STEPS]
+    shared = SHORT.fill("space", values(brief))
+    assert all(text.startswith(shared) for text in texts)
+    assert "L is a layer, X an operator or a class" in shared
 
 
 # ---------------------------------------------------------------------------- templates of a user
@@ -168,9 +196,10 @@ def test_what_is_put_in_is_not_looked_through_again() -> None:
 
 
 def test_every_section_and_value_is_used() -> None:
-    used = set(re.findall(r"\$\{(\w+)\}", PROMPTS.text))
-    assert used >= {name for names in VALUES.values() for name in names}
-    assert set(PROMPTS.sections) - set(SECTIONS) <= used
+    used = [set(re.findall(r"\$\{(\w+)\}", prompts.text)) for prompts in (PROMPTS, SHORT)]
+    assert used[0] | used[1] >= {name for names in VALUES.values() for name in names}
+    assert set(PROMPTS.sections) - set(SECTIONS) <= used[0]
+    assert set(SHORT.sections) - set(SECTIONS) <= used[1]
 
 
 # ------------------------------------------------------------------------------------ lapt prompt

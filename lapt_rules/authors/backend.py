@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -20,6 +20,7 @@ from lapt_rules.characters import visible
 from lapt_rules.errors import LaptError
 
 Role = Literal["system", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "repeat", "calls"]
 
 MOST_CHARACTERS = 256 * 1024
 """No reply is longer: a back-end stops reading there, and says that the reply was cut."""
@@ -103,13 +104,14 @@ class Usage:
 class Reply:
     """What a model answered.
 
-    `finish` is `length` where the text was cut off, `calls` where tools are to be answered first.
-    `constrained` tells whether the text was decoded under the grammar of the request.
+    `finish` is `length` where the text was cut off, `repeat` where it was cut off for repeating
+    itself, `calls` where tools are to be answered first. `constrained` tells whether the text was
+    decoded under the grammar of the request.
     """
 
     text: str
     calls: tuple[ToolCall, ...] = ()
-    finish: Literal["stop", "length", "calls"] = "stop"
+    finish: Finish = "stop"
     constrained: bool = False
     usage: Usage = Usage()
 
@@ -117,8 +119,17 @@ class Reply:
         _make_sound(self, "text")
 
 
-Told = Callable[[str], None]
-"""Told of a reply as it comes: each new piece of its text."""
+class Progress:
+    """Told of a dialogue as it goes on; this one shows nothing of it."""
+
+    def asking(self, step: str) -> None:
+        """A model is asked; `step` says what for, such as `learn: write`."""
+
+    def reading(self, tokens: int, of: int) -> None:
+        """So many tokens of a request are read."""
+
+    def writing(self, piece: str, tokens: int | None = None) -> None:
+        """The next piece of a reply, and how many tokens it has by now, where that is known."""
 
 
 def sound(text: str) -> str:
@@ -146,7 +157,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """As `--author` names it: `hf:PATH_OR_ID`, `api:MODEL`."""
+        """As `--author` names it: `smollm2`, `hf:PATH_OR_ID`, `api:MODEL`."""
         ...
 
     @property
@@ -164,11 +175,16 @@ class Backend(Protocol):
         """Most tokens of a request and its reply together; None where that is not known."""
         ...
 
+    @property
+    def parameters(self) -> int | None:
+        """How many parameters the model has; None where that is not known."""
+        ...
+
     def count(self, messages: Sequence[Message]) -> int | None:
         """How many tokens the messages are for this model; None where only the server knows."""
         ...
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         """The answer to a request; AuthorError where there is none to be had."""
         ...
 
@@ -179,6 +195,7 @@ class Unasked:
     name = "nobody"
     constrains = False
     window = None
+    parameters = None
 
     def __init__(self, calls_tools: bool = False) -> None:
         self.calls_tools = calls_tools
@@ -186,5 +203,5 @@ class Unasked:
     def count(self, messages: Sequence[Message]) -> int | None:
         return None
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         raise AuthorError("there is no model to ask", "name one with --author")

@@ -69,13 +69,15 @@ WEIGHT: /-?([0-9]\\.[0-9]?[1-9]|[1-9])/
 
 
 @cache
-def emission_grammar(space: Space, may_keep: bool = False) -> str:
-    """The grammar as Lark text; with `may_keep` the single word `keep` is a sentence, too.
+def emission_grammar(space: Space, may_keep: bool = False, most: int = PRINCIPLES) -> str:
+    """The grammar as Lark text, of files with up to `most` principles.
+
+    With `may_keep` the single word `keep` is a sentence, too.
 
     Raises AuthorError for a space so large that not even one principle would stay within the
     limits of the language.
     """
-    for principles in range(PRINCIPLES, 0, -1):
+    for principles in range(most, 0, -1):
         text = "\n".join(_lines(space, principles, may_keep)) + "\n"
         parts = principles * _CLAUSES * _most_parts(space)
         if parts <= MAX_PARTS and _longest(text) <= MAX_CHARACTERS:

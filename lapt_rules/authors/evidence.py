@@ -57,11 +57,16 @@ class Support:
 
 @dataclass(frozen=True)
 class Leaning:
-    """A measured weight, and how likely chance alone gives one so low, and one so high."""
+    """A measured weight, and how likely chance alone gives one so low, and one so high.
+
+    The evidence goes with every weight from `least` to `most`, two standard errors either way.
+    """
 
     weight: float
     so_low: float
     so_high: float
+    least: float
+    most: float
 
     def is_against(self, weight: float) -> bool:
         """Whether it clearly has the other sign: as beyond two standard errors."""
@@ -212,16 +217,20 @@ class Evidence:
                 return None
             mine = self._arrays.amount(preference.what)[here]
             weight = float(mine.mean() - values.mean()) / variance
-            so_low = NormalDist().cdf(weight * math.sqrt(variance * number))
-            return Leaning(weight, so_low, 1 - so_low)
+            error = 1 / math.sqrt(variance * number)
+            so_low = NormalDist().cdf(weight / error)
+            return Leaning(weight, so_low, 1 - so_low, weight - 2 * error, weight + 2 * error)
         held = int((self._arrays.holds(preference.what) & here).sum())
         share = float(others.holds(preference.what)[there].mean())
         if not share:
             return None
+        least, most = _wilson(held, number)
         return Leaning(
             math.log((held + share) / (number + 1) / share),
             _at_most(held, number, share),
             _at_least(held, number, share),
+            math.log(max(least, share / (number + 1)) / share),
+            math.log(most / share),
         )
 
     def contradicts(self, preference: Preference) -> bool:
@@ -318,14 +327,34 @@ def found_evidence(brief: Brief) -> Evidence | None:
     return Evidence(brief.space, tried[: (len(tried) + 1) // 2], tried)
 
 
+def supported_weight(
+    weight: float, leanings: Sequence[Leaning | None], free: bool = False
+) -> float:
+    """A weight, or what is nearest to it among those that some of the evidence goes with.
+
+    0 always is one. Where nothing was measured, or it is `free`, so are all from -1 to 1: they at
+    most double or halve the odds, and a bit more.
+    """
+    known = [leaning for leaning in leanings if leaning is not None]
+    bounds = [0.0, *(one.least for one in known), *(one.most for one in known)]
+    if free or not known:
+        bounds += [-1.0, 1.0]
+    return min(max(weight, min(bounds)), max(bounds))
+
+
+def leanings_of(
+    preference: Preference, archive: Evidence, found: Evidence | None
+) -> tuple[Leaning | None, Leaning | None, Leaning | None]:
+    """A preference measured on the archive, on it beyond single layers, and on the target."""
+    on_target = found.leaning(preference) if found else None
+    return archive.leaning(preference), archive.beyond_layers(preference), on_target
+
+
 def told_leaning(preference: Preference, archive: Evidence, found: Evidence | None) -> str:
     """What archive and search say of the weight of a preference, in a few words."""
-    said = {
-        "": archive.leaning(preference),
-        " beyond single layers": archive.beyond_layers(preference),
-        " on the target": found.leaning(preference) if found else None,
-    }
-    return ", ".join(f"{leaning}{where}" for where, leaning in said.items() if leaning)
+    where = ("", " beyond single layers", " on the target")
+    measured = zip(leanings_of(preference, archive, found), where, strict=True)
+    return ", ".join(f"{leaning}{place}" for leaning, place in measured if leaning)
 
 
 def _rows(space: Space, architectures: Sequence[Architecture]) -> Rows:
@@ -357,6 +386,17 @@ def _amount(space: Space, measure: str) -> Amount:
 
 def _count(space: Space, *formulas: Formula) -> int:
     return Subspace(space, And(formulas)).count()
+
+
+def _wilson(held: int, number: int) -> tuple[float, float]:
+    """The shares within two standard errors of the one seen (Wilson's interval).
+
+    >>> [round(share, 2) for share in _wilson(5, 10)], _wilson(0, 10)[0]
+    ([0.23, 0.77], 0.0)
+    """
+    centre = (held + 2) / (number + 4)
+    half = 2 * math.sqrt(held * (number - held) / number + 1) / (number + 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _at_most(held: int, number: int, share: float) -> float:

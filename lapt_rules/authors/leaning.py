@@ -79,7 +79,7 @@ def leaning_preferences(space: Space, weights: Weights) -> Sequence[Preference]:
 
 
 def best_found(brief: Brief) -> Sequence[Trial]:
-    """The best trials that leanings count: r of them, but no more than half."""
+    """The best trials that count as good: r of them, but no more than half."""
     return brief.found[: math.ceil(len(brief.trials) / 2)]
 
 

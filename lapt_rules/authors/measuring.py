@@ -1,21 +1,29 @@
 """A file that the gate admitted, made ready to go into force: every claim with what it is worth.
 
 Each principle gets its support and lift written above it, each preference the weight that the
-archive itself would give it beside it. A claim that the archive contradicts is taken out, and the
+archive itself would give it beside it. What was said before is taken out, and so is a claim that
+the archive contradicts; a weight that is larger than the evidence supports becomes smaller. The
 file says so. When principles are adapted to a target, what was found there speaks, too: its better
 half beside all that was evaluated. Then a claim goes only where both are against it; when
-principles are to explore, none goes.
+principles are to explore, none goes, and weights from -1 to 1 stand.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.evidence import Evidence, Support, found_evidence, told_leaning
+from lapt_rules.authors.evidence import (
+    Evidence,
+    Support,
+    found_evidence,
+    leanings_of,
+    supported_weight,
+    told_leaning,
+)
 from lapt_rules.authors.leaning import is_leaning
 from lapt_rules.gate import Report
 from lapt_rules.language import syntax as ast
@@ -30,8 +38,23 @@ _LONGEST_TOLD = 300
 _NOTES = ("# learn:", "# update:", "# explore:")
 
 
-def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[str]]:
-    """The file of a report of the gate, measured, and each claim that was taken out.
+@dataclass(frozen=True)
+class Measured:
+    """A file with its measures, and what was done to it: claims taken out, weights bounded."""
+
+    file: ast.File
+    dropped: Sequence[str]
+    bounded: Sequence[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """The same as comments for the head of a file."""
+        dropped = [f"# dropped: {claim}" for claim in self.dropped]
+        return dropped + [f"# bounded: {weight}" for weight in self.bounded]
+
+
+def measured(step: Step, brief: Brief, report: Report) -> Measured:
+    """The file of a report of the gate, measured.
 
     Above its `space` stand the notes on how the principles before it came about.
     """
@@ -49,7 +72,8 @@ def measured(step: Step, brief: Brief, report: Report) -> tuple[ast.File, list[s
     if measures.dropped and tests:
         blocks = [block for block in blocks if block not in tests]
         measures.dropped.append("the tests of the file, which were for these claims as well")
-    return replace(file, blocks=tuple(_headed(blocks, _history(brief)))), measures.dropped
+    file = replace(file, blocks=tuple(_headed(blocks, _history(brief))))
+    return Measured(file, measures.dropped + measures.repeated, measures.bounded)
 
 
 def as_written(file: ast.File) -> ast.File:
@@ -65,11 +89,18 @@ def as_written(file: ast.File) -> ast.File:
 
 
 class _Measures:
-    """Measures the principles of one report; `dropped` tells what was taken out."""
+    """Measures the principles of one report.
+
+    `dropped` tells the claims that the evidence contradicts, `repeated` those that were made
+    before, `bounded` the weights that became smaller.
+    """
 
     def __init__(self, step: Step, brief: Brief, report: Report) -> None:
         self.step = step
         self.dropped: list[str] = []
+        self.repeated: list[str] = []
+        self.bounded: list[str] = []
+        self._said: dict[str, str] = {}  # by meaning, the principle that says it
         self._effects = {effect.principle: effect for effect in report.effects}
         self._archive = Evidence(brief.space, brief.archive.architectures)
         self._found = found_evidence(brief)
@@ -82,9 +113,14 @@ class _Measures:
         if contradicted:
             self.dropped.append(f"what `{principle.name}` requires: {support}")
         preferences = iter(principle.preferences)
+        rules = iter(principle.clauses)
         for clause in block.clauses:
             if isinstance(clause, ast.Prefer):
                 clauses += self._preference(clause, next(preferences), principle.name)
+            elif isinstance(clause, ast.Hard):
+                rule = next(rules)
+                if not contradicted and self._is_new(repr(rule.keeps), clause, principle.name):
+                    clauses.append(clause)
             elif not contradicted:
                 clauses.append(clause)
         if any(isinstance(clause, ast.Hard | ast.Prefer) for clause in clauses):
@@ -111,19 +147,40 @@ class _Measures:
     def _preference(
         self, clause: ast.Prefer, preference: Preference, name: str
     ) -> Iterator[ast.Prefer]:
+        if not self._is_new(repr((preference.what, preference.when)), clause, name):
+            return
         measured = told_leaning(preference, self._archive, self._found)
         against = self.step != "explore" and self._archive.contradicts(preference)
         if against and self._found is not None:
             against = self._found.contradicts(preference)
         if against:
-            written = textwrap.shorten(print_clause(clause), _LONGEST_TOLD, placeholder=" ...")
-            self.dropped.append(f"`{written}` of `{name}`: measured {measured}")
+            self.dropped.append(f"{_claim(clause, name)}: measured {measured}")
             return
+        leanings = leanings_of(preference, self._archive, self._found)
+        weight = supported_weight(clause.weight, leanings, free=self.step == "explore")
+        if abs(weight - clause.weight) >= 0.01:
+            weight = round(weight, 2)
+            self.bounded.append(f"{_claim(clause, name)} to {weight:g}: measured {measured}")
+            clause = replace(clause, weight=weight)
         if measured:
             clause = replace(
                 clause, comments=replace(clause.comments, beside=f"{_MARK} {measured}")
             )
         yield clause
+
+    def _is_new(self, meaning: str, clause: ast.Clause, name: str) -> bool:
+        """Whether no clause before says the same; of a preference the weight does not count."""
+        if meaning in self._said:
+            said_by = self._said[meaning]
+            self.repeated.append(f"{_claim(clause, name)}: `{said_by}` says so already")
+            return False
+        self._said[meaning] = name
+        return True
+
+
+def _claim(clause: ast.Clause, name: str) -> str:
+    written = textwrap.shorten(print_clause(clause), _LONGEST_TOLD, placeholder=" ...")
+    return f"`{written}` of `{name}`"
 
 
 def _history(brief: Brief) -> Sequence[str]:
@@ -138,7 +195,7 @@ def _headed(blocks: Sequence[ast.Block], notes: Sequence[str]) -> Iterator[ast.B
     """The blocks with notes above the `space` line, and no others of their kind there."""
     for block in blocks:
         if isinstance(block, ast.SpaceLine):
-            ours = (*_NOTES, "# dropped:")
+            ours = (*_NOTES, "# dropped:", "# bounded:")
             own = [line for line in block.comments.above if not line.startswith(ours)]
             block = replace(block, comments=replace(block.comments, above=(*own, *notes)))
         yield block

@@ -13,12 +13,14 @@ shut out, and prefers it until it was tried.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lapt_rules.analysis import Analysis
 from lapt_rules.authors.author import Brief
+from lapt_rules.authors.evidence import Evidence, Support
 from lapt_rules.authors.leaning import best_found, leanings, with_leanings
 from lapt_rules.errors import RunError
 from lapt_rules.evaluate.evaluator import Archive
@@ -29,6 +31,8 @@ from lapt_rules.logic.formula import Amount, And, Formula
 from lapt_rules.logic.plain import Plain
 from lapt_rules.space import Architecture, Space
 from lapt_rules.subspace import Subspace, whole
+
+_CLEAR_SUPPORT = 0.9
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,23 @@ class Miner:
             name = f"{rule.name}_{twice + 1}" if twice else rule.name
             lines.append(f'principle {name} "{why}" require {rule.clause}')
         return lines
+
+
+def clear_rules(space: Space, archive: Archive, most: int) -> list[tuple[str, Support]]:
+    """What nine tenths of an archive keep, with the highest lift first: formulas and their support.
+
+    Of rules on one layer or one measure only the best is told.
+    """
+    evidence = Evidence(space, archive.architectures)
+    found: dict[str, tuple[str, Support]] = {}
+    for rule in _candidates(space, archive):
+        if evidence.kept(rule.keeps) < _CLEAR_SUPPORT * evidence.size:
+            continue
+        support = evidence.support(rule.keeps)
+        subject = re.split(r" in \{| from | [<>]= ", rule.clause)[0]
+        if subject not in found or support.lift > found[subject][1].lift:
+            found[subject] = rule.clause, support
+    return sorted(found.values(), key=lambda one: -one[1].lift)[:most]
 
 
 def _candidates(space: Space, archive: Archive) -> Iterator[_Rule]:

@@ -1,13 +1,15 @@
-"""Authors by name: `miner`, `hf:PATH_OR_ID`, `api:MODEL`, `replay:FOLDER`."""
+"""Authors by name: `miner`, `smollm2`, `hf:PATH_OR_ID`, `api:MODEL`, `replay:FOLDER`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lapt_rules.authors.author import Author
-from lapt_rules.authors.backend import AuthorError, Backend, Told
-from lapt_rules.authors.dialogue import LanguageModel, Manner
+from lapt_rules.authors.backend import AuthorError, Backend, Progress
+from lapt_rules.authors.dialogue import LanguageModel
+from lapt_rules.authors.manner import Manner
 from lapt_rules.authors.miner import Miner
 from lapt_rules.authors.record import Recorder, Replay
 from lapt_rules.authors.template import Prompts
@@ -18,7 +20,8 @@ from lapt_rules.errors import did_you_mean
 class BackendSetting:
     """What is said of a back-end beside its name; each kind reads what concerns it.
 
-    For `hf:` `device` and `dtype`. For `api:` the rest: `lapt_rules.authors.api.server` tells what
+    For `smollm2` and `hf:` `device` and `dtype`, and `grammar_field` where it is `none`: then no
+    grammar is used. For `api:` all but these two: `lapt_rules.authors.api.server` tells what
     they mean. Prices are US dollars for a million tokens read and written.
     """
 
@@ -32,19 +35,31 @@ class BackendSetting:
     grammar_field: str = "auto"
 
 
-def backend_named(name: str, setting: BackendSetting | None = None) -> Backend | None:
+def backend_named(
+    name: str,
+    setting: BackendSetting | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Backend | None:
     """The language model that a user means by `name`; None for the miner, who is none.
 
+    `note` is told what takes long, such as converting a GGUF file, and where its outcome is kept.
     Raises AuthorError where there is no such author, or it cannot be opened.
     """
     setting = setting or BackendSetting()
     kind, _, rest = name.partition(":")
     if name == "miner":
         return None
-    if kind == "hf" and rest:
-        from lapt_rules.authors.local.model import open_local
+    if name == "smollm2":
+        from lapt_rules.authors.local import open_smollm2
 
-        return open_local(rest, device=setting.device, dtype=setting.dtype)
+        return open_smollm2(setting.device, setting.dtype, note)
+    if kind == "hf" and rest:
+        from lapt_rules.authors.local import open_local
+
+        may_constrain = setting.grammar_field != "none"
+        return open_local(
+            rest, setting.device, setting.dtype, may_constrain=may_constrain, note=note
+        )
     if kind == "api" and rest:
         from lapt_rules.authors.api.server import open_api
         from lapt_rules.authors.api.spending import Prices
@@ -60,7 +75,13 @@ def backend_named(name: str, setting: BackendSetting | None = None) -> Backend |
         )
     if kind == "replay" and rest:
         return Replay(Path(rest))
-    known = {"miner": "miner", "hf": "hf:PATH_OR_ID", "api": "api:MODEL", "replay": "replay:FOLDER"}
+    known = {
+        "miner": "miner",
+        "smollm2": "smollm2",
+        "hf": "hf:PATH_OR_ID",
+        "api": "api:MODEL",
+        "replay": "replay:FOLDER",
+    }
     near = did_you_mean(kind, known)
     fix = f"did you mean `{known[near]}`?" if near else f"use one of {', '.join(known.values())}"
     raise AuthorError(f"there is no author `{name}`", fix)
@@ -73,10 +94,10 @@ def author_of(
     manner: Manner | None = None,
     *,
     seed: int = 0,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Author:
     """The author that a back-end makes, every exchange recorded in `record`; the miner for None."""
     if backend is None:
         return Miner()
     recorded = backend if record is None else Recorder(backend, record)
-    return LanguageModel(recorded, prompts, manner, seed=seed, told=told)
+    return LanguageModel(recorded, prompts, manner, seed=seed, progress=progress)

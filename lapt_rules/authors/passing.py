@@ -4,33 +4,50 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.gate import Report, examine
+from lapt_rules.gate import Report
 from lapt_rules.language import syntax as ast
 from lapt_rules.language.parser import parse_tolerant
 from lapt_rules.language.printer import print_file
 from lapt_rules.logic.binding import bind_tolerant
 
 
-def passing(text: str, brief: Brief, support: float, can_order: Callable[[Report], bool]) -> Report:
-    """The gate's report on what it admits of a file, at the least on one that only names the space.
+@dataclass(frozen=True)
+class Passed:
+    """The gate's report on what it admits of a file, and what was taken out, each with why."""
 
+    report: Report
+    dropped: tuple[str, ...]
+
+
+def passing(
+    text: str,
+    brief: Brief,
+    examined: Callable[[str, Brief], Report],
+    wrong: Callable[[Report], str],
+) -> Passed:
+    """What the gate admits of a file, at the least one that only names the space.
+
+    `examined` is the gate, `wrong` says why a search cannot go on from what it admits, if so.
     Statements that do not parse or bind go first. Of what then clashes the smallest repair goes; of
-    what keeps too little of the archive, the principle that keeps least of it; of what keeps too
-    little at all, the one with the greatest margin; of what cannot be compiled, the last. Where the
-    preferences are too many to order by, the last principle that has some goes.
+    what keeps too little of the archive, or of the best found, the principle that keeps least of
+    it; of what keeps too little at all, the one with the greatest margin; of what cannot be
+    compiled, the last. Where the preferences are too many to order by, the last principle that has
+    some goes.
     """
-    file = _bound(text, brief)
+    file, dropped = _bound(text, brief)
     while True:
-        report = examine(print_file(file), "principles", brief.space, brief.archive, support,
-                         brief.population)  # fmt: skip
+        report = examined(print_file(file), brief)
         names = [block.name.text for block in file.principles]
-        if not names or (report.admitted and can_order(report)):
-            return report
-        dropped = _prefers(file)[-1:] if report.admitted else _to_drop(report)
-        file = _without(file, dropped or names[-1:])
+        why = wrong(report) if report.admitted else report.errors[0].message
+        if not names or not why:
+            return Passed(report, tuple(dropped))
+        going = _prefers(file)[-1:] if report.admitted else _to_drop(report)
+        going = going or names[-1:]
+        dropped += [f"`{name}`: {why.partition(chr(10))[0]}" for name in going]
+        file = _without(file, going)
 
 
 def _to_drop(report: Report) -> Collection[str]:
@@ -40,6 +57,8 @@ def _to_drop(report: Report) -> Collection[str]:
         return report.repair or report.conflicts[0][-1:] if report.conflicts else ()
     if "support" in codes and hard:
         return [min(hard, key=lambda effect: effect.archive or 0).principle]
+    if "found" in codes and hard:
+        return [min(hard, key=lambda effect: effect.found or 0).principle]
     if "too-small" in codes and hard:
         return [max(hard, key=lambda effect: effect.margin).principle]
     return ()
@@ -57,12 +76,13 @@ def _without(file: ast.File, names: Collection[str]) -> ast.File:
     return replace(file, blocks=tuple(left))
 
 
-def _bound(text: str, brief: Brief) -> ast.File:
-    """The statements that parse and bind, the file's own tests left out."""
+def _bound(text: str, brief: Brief) -> tuple[ast.File, list[str]]:
+    """The statements that parse and bind, the file's own tests left out; and what is wrong."""
     bare = ast.File((ast.SpaceLine(ast.Name(brief.space.name)),))
-    file, _ = parse_tolerant(text)
+    file, malformed = parse_tolerant(text)
+    dropped = [f"line {error.span.line}: {error.message}" for error in malformed]
     if file is None:
-        return bare
+        return bare, dropped
     rules = ast.Region | ast.Define | ast.Principle
     blocks = [*bare.blocks, *(block for block in file.blocks if isinstance(block, rules))]
     while True:
@@ -71,9 +91,16 @@ def _bound(text: str, brief: Brief) -> ast.File:
         assert parsed is not None, found
         _, errors = bind_tolerant(parsed, brief.space)
         if not errors:
-            return parsed
+            return parsed, dropped
         starts = [block.span.line for block in parsed.blocks]
-        wrong = {bisect_right(starts, error.span.line) - 1 for error in errors}
-        if not wrong - {-1, 0}:
-            return bare
+        wrong = {bisect_right(starts, e.span.line) - 1: e.message for e in reversed(errors)}
+        if not wrong.keys() - {-1, 0}:
+            return bare, [*dropped, errors[0].message]
+        dropped += [
+            f"`{_name(parsed.blocks[n])}`: {wrong[n]}" for n in sorted(wrong.keys() - {-1, 0})
+        ]
         blocks = [block for n, block in enumerate(parsed.blocks) if n not in wrong or n == 0]
+
+
+def _name(block: ast.Block) -> str:
+    return block.name.text if isinstance(block, ast.Region | ast.Define | ast.Principle) else ""

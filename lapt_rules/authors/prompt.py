@@ -13,6 +13,7 @@ from lapt_rules import content
 from lapt_rules.authors.author import Brief
 from lapt_rules.authors.evidence import Evidence, changes
 from lapt_rules.authors.leaning import without_leanings
+from lapt_rules.authors.miner import clear_rules
 from lapt_rules.authors.telling import (
     agreement,
     archive_lines,
@@ -21,41 +22,56 @@ from lapt_rules.authors.telling import (
     layer_weights,
     left_out,
     progress,
+    rule_lines,
     trial_lines,
 )
-from lapt_rules.authors.template import Prompts
 from lapt_rules.errors import ModelError
 from lapt_rules.gate import examine
 from lapt_rules.language.printer import print_file
 from lapt_rules.space import Space
 from lapt_rules.subspace import whole
 
+MOST_RULES = 6
 MOST_TRIALS = 60
 MOST_CHANGES = 16
 
 
 @dataclass(frozen=True)
 class Detail:
-    """How much a prompt shows: for a model whose window is small, less."""
+    """How much a prompt shows: for a model whose window is small, less.
+
+    At most `shown` architectures of each kind, and `choices` of each layer with their shares; the
+    `model` is the code of the network, `facts` are measures and pairs.
+    """
 
     shown: int | None = None
     model: bool = True
     facts: bool = True
+    choices: int | None = None
 
 
-DETAILS = (Detail(), Detail(model=False), Detail(20, model=False), Detail(8, False, False))
+FULL_DETAILS = (Detail(), Detail(model=False), Detail(20, model=False), Detail(8, False, False))
 """From all there is to what a small window holds."""
+
+SHORT_DETAILS = tuple(Detail(n, False, False, choices=m) for n, m in ((5, 3), (2, 2), (1, 1)))
+"""The same for the short prompts."""
 
 
 def values(brief: Brief, detail: Detail = Detail()) -> dict[str, str]:
     """Everything that the sections learn, update and explore put in."""
     space, archive = brief.space, brief.archive
     members = archive.members[: detail.shown]
+    clear = clear_rules(space, archive, MOST_RULES)
+    formulas = [formula for formula, _ in clear] or ["connected"]
     found = standing_values(brief, detail.model)
     found |= {
+        "archive_total": str(len(archive)),
         "archive_size": str(len(members)),
         "archive": archive_lines(members),
-        "facts": facts(Evidence(space, archive.architectures), detail.facts),
+        "rules": rule_lines(clear),
+        "first_rule": formulas[0],
+        "second_rule": formulas[min(1, len(formulas) - 1)],
+        "facts": facts(Evidence(space, archive.architectures), detail.facts, detail.choices),
     }
     return found | _of_search(brief, detail) if brief.principles is not None else found
 
@@ -72,6 +88,7 @@ def standing_values(brief: Brief, with_model: bool = True) -> dict[str, str]:
         "model": _model(space) if with_model else "# left out: the window of this model is small",
         "layers": "\n".join(_layers(space)),
         "operators": "\n".join(_operators(space)),
+        "operator_names": ", ".join(space.operator_index),
         "classes": _members(space.classes),
         "regions": _members(
             {name: [space.layers[i].name for i in region] for name, region in space.regions.items()}
@@ -104,7 +121,8 @@ def _of_search(brief: Brief, detail: Detail) -> dict[str, str]:
     ordered = sorted(brief.trials, key=lambda trial: -trial.value)
     best = ordered[: min(brief.top, detail.shown or brief.top)]
     rest = ordered[len(best) : len(best) + (detail.shown or MOST_TRIALS)]
-    told = [f"- {change}" for change in changes(ordered, MOST_CHANGES)]
+    most = min(MOST_CHANGES, detail.shown or MOST_CHANGES)
+    told = [f"- {change}" for change in changes(ordered, most)]
     return {
         "principles": text.rstrip("\n"),
         "effects": f"What the engine found of them:\n\n{effects(report, brief)}",
@@ -162,11 +180,16 @@ def _members(named: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(shown)
 
 
-def fitted(fits: Callable[[str], bool], prompts: Prompts, section: str, brief: Brief) -> str:
-    """A section in the most detail that `fits`; in the least where none does."""
+def fitted(
+    fits: Callable[[str], bool],
+    fill: Callable[[dict[str, str]], str],
+    brief: Brief,
+    details: Sequence[Detail],
+) -> str:
+    """What `fill` makes of the values, in the most detail that `fits` or else in the least."""
     text = ""
-    for detail in DETAILS:
-        text = prompts.fill(section, values(brief, detail))
+    for detail in details:
+        text = fill(values(brief, detail))
         if fits(text):
             break
     return text

@@ -17,18 +17,18 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from lapt_rules.authors.backend import (
     AuthorError,
     Backend,
+    Finish,
     Message,
+    Progress,
     Reply,
     Request,
     Role,
-    Told,
     Tool,
     ToolCall,
     Usage,
@@ -50,6 +50,7 @@ class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     constrains: bool
     calls_tools: bool
     window: int | None
+    parameters: int | None = None
 
 
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -77,7 +78,7 @@ class _Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     file: str
     calls: tuple[ToolCall, ...] = ()
-    finish: Literal["stop", "length", "calls"] = "stop"
+    finish: Finish = "stop"
     constrained: bool = False
     usage: Usage = Usage()
 
@@ -109,7 +110,8 @@ class Recorder:
         self.constrains = backend.constrains
         self.calls_tools = backend.calls_tools
         self.window = backend.window
-        about = _About(self.name, self.constrains, self.calls_tools, self.window)
+        self.parameters = backend.parameters
+        about = _About(self.name, self.constrains, self.calls_tools, self.window, self.parameters)
         write_whole(
             folder / "backend.json", msgspec.json.format(msgspec.json.encode(about)) + b"\n"
         )
@@ -120,7 +122,7 @@ class Recorder:
             self._append(_Exchange(_count_key(messages), tokens=tokens))
         return tokens
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         said = [
             _Said(m.role, self._kept(m.role, m.text), m.calls, m.answers) for m in request.messages
         ]
@@ -133,7 +135,7 @@ class Recorder:
             request.temperature,
         )
         try:
-            reply = self._backend.reply(request, told)
+            reply = self._backend.reply(request, progress)
         except LaptError:
             self._append(_Exchange(request.key, asked))
             raise
@@ -173,6 +175,7 @@ class Replay:
         self.constrains = about.constrains
         self.calls_tools = about.calls_tools
         self.window = about.window
+        self.parameters = about.parameters
         lines = self._bytes("exchanges.jsonl").splitlines()
         self._exchanges = [self._decoded(line, n) for n, line in enumerate(lines, start=1)]
         self._counts = {e.key: e.tokens for e in self._exchanges if e.asked is None}
@@ -182,7 +185,7 @@ class Replay:
     def count(self, messages: Sequence[Message]) -> int | None:
         return self._counts.get(_count_key(messages))
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         found = next((e for e in self._waiting if e.key == request.key), None)
         if found is None:
             raise self._miss(request)
@@ -192,8 +195,8 @@ class Replay:
             message = f"{self._folder}: here the recorded run failed: the back-end gave no answer"
             raise AuthorError(message, "nothing after this was recorded")
         text = self._text(answered.file)
-        if told is not None:
-            told(text)
+        if progress is not None:
+            progress.writing(text)
         calls, finish = answered.calls, answered.finish
         return Reply(text, calls, finish, answered.constrained, answered.usage)
 

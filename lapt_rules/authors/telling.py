@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lapt_rules.authors.author import Brief
-from lapt_rules.authors.evidence import Evidence, found_evidence, told_leaning
+from lapt_rules.authors.evidence import Evidence, Support, found_evidence, told_leaning
 from lapt_rules.authors.leaning import (
     archive_leanings,
     is_leaning,
@@ -133,8 +133,11 @@ def left_out(brief: Brief, subspace: Subspace) -> str:
     return "\n".join(lines) or "- every operator and source of every layer is kept, and was tried"
 
 
-def facts(evidence: Evidence, in_full: bool) -> str:
-    """Shares of each choice with their log-odds, the spread of each measure, the clear pairs."""
+def facts(evidence: Evidence, in_full: bool, most: int | None = None) -> str:
+    """Shares of each choice with their log-odds, the spread of each measure, the clear pairs.
+
+    Of each layer `most` choices, the most frequent, are told.
+    """
     space = evidence.space
     lines = ["Choices of each layer, with their log-odds against the space:"]
     architectures = evidence.architectures
@@ -142,7 +145,7 @@ def facts(evidence: Evidence, in_full: bool) -> str:
     for index, variable in enumerate(space.variables):
         shares = []
         seen = [a.values[index] for a in architectures]
-        for value in sorted(range(len(variable.values)), key=lambda v: -seen.count(v)):
+        for value in sorted(range(len(variable.values)), key=lambda v: -seen.count(v))[:most]:
             if (index, value) in weights:
                 share = f"{seen.count(value) / len(seen):.0%}"
                 shares.append(f"{variable.values[value]} {share} ({weights[index, value]:+.1f})")
@@ -159,6 +162,15 @@ def facts(evidence: Evidence, in_full: bool) -> str:
     else:
         lines.append("No two choices of different layers go together more than chance explains.")
     return "\n".join(lines)
+
+
+def rule_lines(clear: Sequence[tuple[str, Support]]) -> str:
+    """Formulas that most of an archive keep, with the shares of archive and space that do."""
+    lines = [
+        f"- `{formula}`: {support.kept / support.of:.0%} of them, {support.share:.0%} of the space"
+        for formula, support in clear
+    ]
+    return "\n".join(lines) or "(none that is clear)"
 
 
 def progress(brief: Brief) -> str:

@@ -11,12 +11,14 @@ from lapt_rules.authors.backend import AuthorError
 from lapt_rules.errors import did_you_mean, listed
 
 SHIPPED = Path(__file__).with_name("prompts.md")
+SHIPPED_SHORT = Path(__file__).with_name("prompts_short.md")
 SECTIONS = (
     "system",
     "learn",
     "update",
     "explore",
     "tools",
+    "reason",
     "write",
     "write_constrained",
     "missing",
@@ -32,6 +34,7 @@ _SPACE = {
     "model": "the code of models/NAME.py",
     "layers": "the layers, with the nodes that they read and write",
     "operators": "the operators, with their class and costs",
+    "operator_names": "the operators",
     "classes": "the classes with their members",
     "regions": "the regions with their members",
     "costs": "the costs with their units",
@@ -47,9 +50,13 @@ _SPACE = {
     "round": "how many of them the next round of search spends",
 }
 _SOURCE = {
-    "archive_size": "how many architectures of the source are shown",
+    "archive_total": "how many architectures of the source are learned from",
+    "archive_size": "how many of them are shown",
     "archive": "these, as lists, best first, with their values on the source task",
     "facts": "what the engine counted in them",
+    "rules": "formulas that nine tenths of them keep, with the highest lift first",
+    "first_rule": "the first of these",
+    "second_rule": "the second of these",
 }
 _SEARCH = {
     "principles": "the file in force",
@@ -64,6 +71,7 @@ _SEARCH = {
     "left_out": "what the principles leave out, layer by layer",
     "agreement": "how far the order of a file agrees with what was found",
 }
+_FIRST = {"first": "the section `reason`, or `write` where the file is written at once"}
 _REFUSED = {
     "diagnostics": "what is wrong with a file, as a person is told",
     "effects": "what each principle keeps and rejects",
@@ -74,15 +82,16 @@ _PASSED = {
     "archive_kept": "how many of the archive it keeps",
     "effects": "what each principle keeps and rejects",
     "lost": "the architectures of the archive, or the best found, that it loses",
-    "dropped": "the claims of a file that the archive contradicts",
+    "dropped": "the claims of a file that the evidence contradicts, or that it makes twice",
+    "bounded": "the weights that are larger than the evidence supports",
     "first_tried": "which architectures the search would try first",
     "agreement": "how far the order of a file agrees with what was found",
 }
 VALUES = {
     **dict.fromkeys(SECTIONS, _SPACE),
-    "learn": {**_SPACE, **_SOURCE},
-    "update": {**_SPACE, **_SOURCE, **_SEARCH},
-    "explore": {**_SPACE, **_SOURCE, **_SEARCH},
+    "learn": {**_SPACE, **_FIRST, **_SOURCE},
+    "update": {**_SPACE, **_FIRST, **_SOURCE, **_SEARCH},
+    "explore": {**_SPACE, **_FIRST, **_SOURCE, **_SEARCH},
     "refused": {**_SPACE, **_REFUSED},
     "passed": {**_SPACE, **_PASSED},
 }

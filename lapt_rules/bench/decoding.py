@@ -11,16 +11,14 @@ from typing import Any
 from lapt_rules.authors.backend import AuthorError, Message, Request
 from lapt_rules.authors.emission import emission_grammar
 from lapt_rules.authors.local import checkpoint
+from lapt_rules.authors.local.gguf import smollm2_file
 from lapt_rules.authors.local.model import Local
 from lapt_rules.errors import PrincipleError
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
 from lapt_rules.space import Space, load_space
 
-SPACES = ("nas201", "trans101", "darts")
-
-MOST_TOKENS = 2_000
-"""Most tokens of a file; one that is cut off there is cut back to what is whole."""
+SPACES = ("nas201", "trans101", "darts", "digits")
 
 _TIMED_TOKENS = 256
 _ROUNDS = 15
@@ -83,30 +81,37 @@ class Decoding:
 
 
 def measure(
-    path_or_id: str, files: int, spaces: Sequence[str], told: Callable[[str], None]
+    model_name: str,
+    files: int,
+    spaces: Sequence[str],
+    most_tokens: int,
+    told: Callable[[str], None],
 ) -> Decoding:
     """Time a model with and without a grammar, then let it write files with the seeds from 0 on.
 
-    Raises AuthorError where the model cannot be loaded, or llguidance is missing.
+    The model is `smollm2`, a folder, a GGUF file or a name on the hub. A file that is cut off after
+    `most_tokens` is cut back to what is whole. Raises AuthorError where the model cannot be loaded,
+    or llguidance is missing.
     """
     import torch
 
     loaded = [load_space(name) for name in spaces or SPACES]
-    model, tokenizer = checkpoint.load(path_or_id)
-    local = Local(f"hf:{path_or_id}", model, tokenizer)
+    where = str(smollm2_file()) if model_name == "smollm2" else model_name
+    model, tokenizer = checkpoint.load(where)
+    local = Local(model_name, model, tokenizer)
     if not local.constrains:
         message = f"{local.name} cannot be held to a grammar"
         raise AuthorError(message, f"{checkpoint.INSTALL}, and use a model with a fast tokenizer")
-    asking = Local(local.name, model, tokenizer, force=False)
+    asking = Local(local.name, model, tokenizer, forces=False)
     cost = _cost(local, asking, loaded[0], told)
     return Decoding(
-        path_or_id,
-        sum(parameter.numel() for parameter in model.parameters()),
+        model_name,
+        local.parameters,
         len(tokenizer),
         torch.get_num_threads(),
         cost,
         tuple(
-            _files(local, space, range(turn, files, len(loaded)), told)
+            _files(local, space, range(turn, files, len(loaded)), most_tokens, told)
             for turn, space in enumerate(loaded)
         ),
     )
@@ -144,16 +149,18 @@ def _timed(local: Local, asked: Request) -> tuple[float, int]:
     return (time.perf_counter() - started) / max(written, 1), written
 
 
-def _files(local: Local, space: Space, seeds: range, told: Callable[[str], None]) -> Files:
+def _files(
+    local: Local, space: Space, seeds: range, most_tokens: int, told: Callable[[str], None]
+) -> Files:
     grammar = emission_grammar(space)
     parsed = bound = cut = 0
     tokens, characters = [], []
     for seed in seeds:
         told(f"{space.name}, seed {seed}")
-        reply = local.reply(request(space, seed, MOST_TOKENS, grammar))
+        reply = local.reply(request(space, seed, most_tokens, grammar))
         tokens.append(reply.usage.written)
         characters.append(len(reply.text))
-        cut += reply.finish == "length"
+        cut += reply.finish != "stop"
         try:
             tree = parse(reply.text)
             parsed += 1

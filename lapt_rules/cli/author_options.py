@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from lapt_rules.authors.backend import Progress
 from lapt_rules.cli import shell
 
 if TYPE_CHECKING:
     from lapt_rules.authors.author import Author
     from lapt_rules.authors.backend import Backend
-    from lapt_rules.authors.dialogue import Manner
+    from lapt_rules.authors.manner import Form, Manner
     from lapt_rules.authors.template import Prompts
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -51,21 +53,26 @@ def _no_key(ctx: click.Context, param: click.Parameter, value: str | None) -> st
 _OPTIONS = [
     click.option(
         "--author", default="miner", show_default=True, metavar="AUTHOR", callback=_no_key,
-        help="Who writes principles: miner, hf:PATH_OR_ID, api:MODEL or replay:FOLDER.",
+        help="Who writes principles: miner, smollm2, hf:PATH_OR_ID, api:MODEL or replay:FOLDER.",
     ),
     click.option("--prompts", metavar="FILE", type=click.Path(path_type=Path),
                  help="Prompts of your own (`lapt prompt --template` prints those that ship)."),
-    click.option("--repairs", type=click.IntRange(min=0), default=3, show_default=True, metavar="N",
-                 help="How often a model may correct a file that is refused."),
-    click.option("--revisions", type=click.IntRange(min=0), default=2, show_default=True,
-                 metavar="N", help="How often it may revise one that passed."),
+    click.option("--form", type=click.Choice(["auto", "full", "short"]), default="auto",
+                 show_default=True,
+                 help="How much it is asked: in full or, for a small model, in short."),
+    click.option("--reason-tokens", type=click.IntRange(min=0), metavar="N",
+                 help="Most tokens of reasoning, 0 for none.  [by its size: 4096, 1024 or 0]"),
+    click.option("--repairs", type=click.IntRange(min=0), metavar="N",
+                 help="How often it may correct a file that is refused.  [3; short form: 0]"),
+    click.option("--revisions", type=click.IntRange(min=0), metavar="N",
+                 help="How often it may revise one that passed.  [2; short form: 0]"),
     click.option("--if-refused", type=click.Choice(["keep", "stop"]), default="keep",
                  show_default=True,
                  help="After the last repair: keep the principles that pass, or stop."),
     click.option("--support", type=click.FloatRange(0, 1), default=0.6, show_default=True,
                  metavar="SHARE", help="The share of the archive that it must keep as it learns."),
-    click.option("--reply-tokens", type=_ATLEAST1, default=4_096, show_default=True, metavar="N",
-                 help="Most tokens of one reply."),
+    click.option("--reply-tokens", type=_ATLEAST1, metavar="N",
+                 help="Most tokens of any other reply.  [4096; short form: 256]"),
     click.option("--calls", type=click.IntRange(min=0), default=8, show_default=True, metavar="N",
                  help="Questions to the engine while it thinks, for a server with tools."),
     click.option("--temperature", type=click.FloatRange(0, 5), default=0.7, show_default=True),
@@ -93,11 +100,13 @@ class AuthorWanted:
 
     author: str
     prompts: Path | None
-    repairs: int
-    revisions: int
+    form: Form | Literal["auto"]
+    reason_tokens: int | None
+    repairs: int | None
+    revisions: int | None
     if_refused: str
     support: float
-    reply_tokens: int
+    reply_tokens: int | None
     calls: int
     temperature: float
     device: str
@@ -113,24 +122,29 @@ class AuthorWanted:
         """The language model; None for the miner."""
         from lapt_rules.authors.naming import BackendSetting, backend_named
 
-        if self.author != "miner":
-            self.template()  # a mistake in it is told before a model is loaded or a folder made
+        if self.prompts is not None:
+            self.own_prompts()  # a mistake in it is told before a model is loaded or a folder made
         names = BackendSetting.__dataclass_fields__
         setting = BackendSetting(**{name: getattr(self, name) for name in names})
         shell.status(f"opening {self.author}")
-        backend = backend_named(self.author, setting)
+        backend = backend_named(self.author, setting, shell.note)
         shell.status("")
         return backend
 
-    def template(self) -> Prompts:
+    def own_prompts(self) -> Prompts | None:
+        """The prompts that a user gave; None for those that ship."""
         from lapt_rules.authors.template import Prompts
 
-        return Prompts.read(self.prompts)
+        return None if self.prompts is None else Prompts.read(self.prompts)
 
-    def manner(self) -> Manner:
-        from lapt_rules.authors.dialogue import Manner
+    def manner(self, backend: Backend) -> Manner:
+        """How the dialogue with a back-end is led."""
+        from lapt_rules.authors.manner import manner_for
 
-        return Manner(
+        return manner_for(
+            backend,
+            self.form,
+            reason_tokens=self.reason_tokens,
             repairs=self.repairs,
             revisions=self.revisions,
             keep_passing=self.if_refused == "keep",
@@ -145,16 +159,20 @@ class AuthorWanted:
         from lapt_rules.authors.naming import author_of
         from lapt_rules.authors.record import FOLDER
 
-        record = run_folder / FOLDER
-        told = _Shown()
-        return author_of(backend, record, self.template(), self.manner(), seed=seed, told=told)
+        if backend is None:
+            return author_of(None)
+        manner = self.manner(backend)
+        return author_of(
+            backend, run_folder / FOLDER, self.own_prompts(), manner, seed=seed, progress=_Shown()
+        )
 
     def request(self, backend: Backend | None) -> dict[str, object]:
         """What a run folder says of the author."""
         if backend is None:
             return {"author": "miner"}
         prompts = str(self.prompts) if self.prompts else None
-        return {"author": backend.name, "dialogue": {"prompts": prompts, **asdict(self.manner())}}
+        manner = asdict(self.manner(backend))
+        return {"author": backend.name, "dialogue": {"prompts": prompts, **manner}}
 
 
 def spent(author: Author) -> dict[str, object] | None:
@@ -169,13 +187,20 @@ def spent(author: Author) -> dict[str, object] | None:
         "tokens_read": usage.read,
         "tokens_written": usage.written,
         "dollars": usage.cost,
+        "claims_dropped": author.dropped,
+        "weights_bounded": author.bounded,
     }
 
 
 def spent_text(spent: dict[str, Any]) -> str:
     tokens = f"{spent['tokens_read']:,} tokens read, {spent['tokens_written']:,} written"
     cost = "" if spent["dollars"] is None else f", ${spent['dollars']:.4f}"
-    return f"{shell.plural(spent['questions'], 'question')}, {tokens}{cost}"
+    text = f"{shell.plural(spent['questions'], 'question')}, {tokens}{cost}"
+    dropped, bounded = spent["claims_dropped"], spent["weights_bounded"]
+    if dropped or bounded:
+        claims, weights = shell.plural(dropped, "claim"), shell.plural(bounded, "weight")
+        text += f"; the engine dropped {claims} and bounded {weights}, as principles/ says"
+    return text
 
 
 def author_options(verb: Verb) -> Verb:
@@ -194,15 +219,40 @@ def author_options(verb: Verb) -> Verb:
     return verb_with
 
 
-class _Shown:
-    """Shows a person how a reply comes in: how long it is, and its last words."""
+class _Shown(Progress):
+    """Shows a person how a reply comes in: the step, tokens and their speed, the last words."""
 
     def __init__(self) -> None:
+        self._step = ""
+        self._started = 0.0
+        self._known: int | None = None  # tokens of a prompt that were read before
         self._characters = 0
         self._tail = ""
 
-    def __call__(self, piece: str) -> None:
+    def asking(self, step: str) -> None:
+        self._step = step
+        self._known = None
+        self._characters, self._tail = 0, ""
+        shell.status(f"{step} ...")
+
+    def reading(self, tokens: int, of: int) -> None:
+        if self._known is None:
+            self._known, self._started = tokens, time.monotonic()
+        speed = self._speed(tokens - self._known)
+        shell.status(f"{self._step}: read {tokens:,} of {of:,} tokens{speed}")
+
+    def writing(self, piece: str, tokens: int | None = None) -> None:
+        if not self._characters:
+            self._started = time.monotonic()
         self._characters += len(piece)
-        tail = (self._tail + piece)[-60:]
-        self._tail = "".join(c if c.isprintable() else " " for c in tail)
-        shell.status(f"the author: {self._characters:,} characters  {self._tail}")
+        self._tail = (self._tail + piece)[-60:]
+        if tokens is None:
+            length = shell.plural(self._characters, "character")
+        else:
+            length = f"{shell.plural(tokens, 'token')}{self._speed(tokens)}"
+        shell.status(f"{self._step}: {length}  {self._tail}")
+
+    def _speed(self, tokens: int) -> str:
+        """Tokens a second since the reading, or the writing, began."""
+        seconds = time.monotonic() - self._started
+        return f", {tokens / seconds:.0f} a second" if tokens and seconds > 0.5 else ""

@@ -80,16 +80,23 @@ def growth(limit: float, quick: bool, markdown: bool, as_json: bool) -> None:
 
 
 @command.command("decoding")
-@click.option("--model", required=True, metavar="PATH_OR_ID", help="A folder, or a hub name.")
+@click.option(
+    "--model", required=True, metavar="MODEL",
+    help="smollm2, a folder, a GGUF file or a hub name.",
+)  # fmt: skip
 @click.option(
     "--files", default=200, show_default=True, metavar="N", help="How many to write.",
     type=click.IntRange(min=1),
 )  # fmt: skip
 @click.option(
-    "--space", "spaces", multiple=True, metavar="NAME", help="Of a file; three in turn by default."
+    "--space", "spaces", multiple=True, metavar="NAME", help="Of a file; four in turn by default."
 )
+@click.option(
+    "--tokens", default=512, show_default=True, metavar="N", help="Most tokens of a file.",
+    type=click.IntRange(min=1),
+)  # fmt: skip
 @shell.json_option
-def decoding(model: str, files: int, spaces: tuple[str, ...], as_json: bool) -> None:
+def decoding(model: str, files: int, spaces: tuple[str, ...], tokens: int, as_json: bool) -> None:
     """Let a local model write under a grammar: what it costs a token, and whether all files bind.
 
     Free text, text under the grammar with and without forced tokens are timed in turn; what counts
@@ -98,7 +105,7 @@ def decoding(model: str, files: int, spaces: tuple[str, ...], as_json: bool) -> 
     from lapt_rules.bench.decoding import measure
     from lapt_rules.bench.tables import decoding_tables
 
-    report = measure(model, files, spaces, shell.status)
+    report = measure(model, files, spaces, tokens, shell.status)
     shell.status("")
     tables = "\n\n".join(table.text() for table in decoding_tables(report))
     bound = sum(one.bind for one in report.files)

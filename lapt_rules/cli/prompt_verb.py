@@ -60,13 +60,14 @@ def command(
     """
     from lapt_rules.audit.recorded import recorded_brief
     from lapt_rules.authors.author import Brief
-    from lapt_rules.authors.template import VALUES
+    from lapt_rules.authors.backend import Unasked
+    from lapt_rules.authors.template import VALUES, Prompts
     from lapt_rules.errors import RunError
     from lapt_rules.evaluate.table import load_table
     from lapt_rules.space import load_space
 
     if template:
-        text = wanted.template().text
+        text = (wanted.own_prompts() or Prompts.read(wanted.manner(Unasked()).template)).text
         shell.answer(as_json, {"template": text}, text.rstrip("\n"))
     elif of_values:
         shell.answer(as_json, {"values": VALUES}, _values_text(VALUES))
@@ -112,9 +113,10 @@ def _prompt(step: Step, brief: Brief, wanted: AuthorWanted, as_json: bool) -> No
     from lapt_rules.authors.dialogue import LanguageModel
 
     backend: Backend = Unasked(calls_tools=wanted.author.startswith("api:"))
-    if wanted.author.startswith("hf:"):
+    if wanted.author.startswith("hf:") or wanted.author == "smollm2":
         backend = wanted.open() or backend
-    messages = LanguageModel(backend, wanted.template(), wanted.manner()).messages(step, brief)
+    author = LanguageModel(backend, wanted.own_prompts(), wanted.manner(backend))
+    messages = author.messages(step, brief)
     counted = backend.count(messages)
     characters = sum(len(message.text) for message in messages)
     tokens = counted or round(characters / _CHARACTERS_A_TOKEN)

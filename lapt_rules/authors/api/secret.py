@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import unquote
 
-from lapt_rules.authors.backend import MOST_CHARACTERS, AuthorError, Told, sound
+from lapt_rules.authors.backend import MOST_CHARACTERS, AuthorError, sound
 
 KEY_VARIABLES = ("LAPT_API_KEY", "OPENAI_API_KEY")
 FEWEST_KEY_CHARACTERS = 8
@@ -147,7 +147,7 @@ class Screen:
     may be the beginning of the key, or half of a surrogate pair or of CR LF.
     """
 
-    def __init__(self, secret: Secret | None, told: Told | None) -> None:
+    def __init__(self, secret: Secret | None, told: Callable[[str], None] | None) -> None:
         self._secret = secret
         self._told = told
         self._held = ""

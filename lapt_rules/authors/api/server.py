@@ -23,7 +23,7 @@ from lapt_rules.authors.api.dialect import FIELDS, Dialect, is_openai
 from lapt_rules.authors.api.secret import KEY_VARIABLES, Screen, Secret, refuse_key
 from lapt_rules.authors.api.spending import Budget, Prices, PromptSizes, estimate, message_size
 from lapt_rules.authors.api.wire import PASSING, Failure, Wire, checked_address
-from lapt_rules.authors.backend import AuthorError, Message, Reply, Request, Told, Usage
+from lapt_rules.authors.backend import AuthorError, Message, Progress, Reply, Request, Usage
 
 OPENAI = "https://api.openai.com/v1"
 ATTEMPTS = 5
@@ -68,7 +68,8 @@ class Api:
     """A `Backend` over HTTP.
 
     A request is sent again, at most five times within `timeout` seconds, while the server is busy
-    or broken, or says nothing for `stall` seconds; `told` then hears the reply from its beginning.
+    or broken, or says nothing for `stall` seconds; `progress` is told again from the
+    beginning.
     The usage of a reply is that of all these attempts. Before each of them, its dearest outcome
     must fit the budget; the reply is made shorter where that helps. A broken attempt is charged as
     if it had read the most it could; a reply that the server did not count, by its bytes.
@@ -121,6 +122,8 @@ class Api:
         """True until the server refuses tools."""
         return "tools" not in self._dialect.refused
 
+    parameters = None
+
     @property
     def window(self) -> int | None:
         """As the server lists it, where `auto` has it looked up."""
@@ -135,14 +138,14 @@ class Api:
         """None: only the server knows."""
         return None
 
-    def reply(self, request: Request, told: Told | None = None) -> Reply:
+    def reply(self, request: Request, progress: Progress | None = None) -> Reply:
         """The answer; AuthorError where the server gives none, or the budget allows none."""
         end = self._pace.clock() + self._timeout
         before = self.spent
         attempts = 0
         while True:
             question = self._question(request)
-            reading, failure = self._attempt(question, request, end, told)
+            reading, failure = self._attempt(question, request, end, progress)
             if failure is None:
                 spent = self.spent
                 usage = self._budget.usage(spent.read - before.read, spent.written - before.written)
@@ -170,11 +173,11 @@ class Api:
         return _Question(body(most), field == "openai", bool(extra), frame, read, most)
 
     def _attempt(
-        self, question: _Question, request: Request, end: float, told: Told | None
+        self, question: _Question, request: Request, end: float, progress: Progress | None
     ) -> tuple[Reading, Failure | None]:
         """Sends it once and charges what that cost."""
         secret = self._wire.secret
-        screen = Screen(secret, told)
+        screen = Screen(secret, progress.writing if progress else None)
         reading: Reading
         if question.through_tool:
             path, reading = "/responses", ResponsesReading(screen, secret)

@@ -83,10 +83,8 @@ class Constraint:
             self._check()
 
     def forced(self) -> list[int]:
-        """Take the tokens that must come next, whatever the model says, and tell them."""
+        """The tokens that must come next, whatever the model says; they are not taken yet."""
         tokens: list[int] = self._matcher.compute_ff_tokens()
-        if tokens and not self._matcher.consume_tokens(tokens):
-            self._check()
         return tokens
 
     @property
