@@ -8,14 +8,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import llguidance
 import pytest
-import xgrammar
 from hypothesis import given
 from hypothesis import strategies as st
 from lark import Lark
 from lark.grammar import Symbol
-from llguidance import LLMatcher, LLTokenizer
 from test_reference import CANONICAL
 from trees import examples
 
@@ -28,6 +25,7 @@ from lapt_rules.language.printer import print_clause, print_file
 from lapt_rules.logic.binding import bind_tolerant
 from lapt_rules.space import Space, load_space
 
+llguidance = pytest.importorskip("llguidance")
 SPACES = [load_space(name) for name in ("nas201", "trans101", "darts", "digits")]
 NAS201, _, DARTS, _ = SPACES
 each_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
@@ -47,13 +45,13 @@ class Bytes:
         return list(text)
 
 
-BYTES = LLTokenizer(llguidance.TokenizerWrapper(Bytes()))
+BYTES = llguidance.LLTokenizer(llguidance.TokenizerWrapper(Bytes()))
 
 
 @cache
-def compiled(space: Space, may_keep: bool = False) -> LLMatcher:
+def compiled(space: Space, may_keep: bool = False) -> Any:
     grammar = llguidance.grammar_from("lark", emission_grammar(space, may_keep))
-    return LLMatcher(BYTES, grammar)
+    return llguidance.LLMatcher(BYTES, grammar)
 
 
 def refused_after(text: str, space: Space, may_keep: bool = False) -> str | None:
@@ -81,8 +79,9 @@ def check(text: str, space: Space) -> None:
 @each_space
 @pytest.mark.parametrize("may_keep", [False, True])
 def test_llguidance_xgrammar_and_lark_accept_it(space: Space, may_keep: bool) -> None:
+    xgrammar = pytest.importorskip("xgrammar")
     text = emission_grammar(space, may_keep)
-    assert LLMatcher.validate_grammar(llguidance.grammar_from("lark", text)) == ""
+    assert llguidance.LLMatcher.validate_grammar(llguidance.grammar_from("lark", text)) == ""
     assert "clause ::=" in str(xgrammar.Grammar.from_lark(text))
     Lark(text, parser="earley", lexer="dynamic")
     assert f"principle_{PRINCIPLES}:" in text

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import ROOT
 
 TEMPLATE = (
@@ -22,6 +23,7 @@ SPECIAL = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
 @cache
 def trained_tokenizer(size: int) -> Any:
     """Byte-level BPE with `size` tokens at most, learned from the project's own texts."""
+    pytest.importorskip("tokenizers")
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -48,11 +50,14 @@ def save_tiny_model(
     window: int = 4096,
 ) -> Path:
     """A Llama in a folder; `tokens` 260 is one token a byte, `spare` logits stand for nothing."""
-    import torch
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=trained_tokenizer(tokens), eos_token=SPECIAL[0]
+        tokenizer_object=trained_tokenizer(tokens),
+        eos_token=SPECIAL[0],
+        model_input_names=["input_ids", "attention_mask"],  # what a Llama reads
     )
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
