@@ -490,6 +490,7 @@ def test_costs_of_the_network_against_those_of_the_space(
 
 
 def test_costs_of_a_space_without_a_network(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     folder = tmp_path / "spaces" / "mine"
     folder.mkdir(parents=True)
     text = (ROOT / "spaces" / "nas201" / "space.toml").read_text()

