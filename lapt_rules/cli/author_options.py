@@ -197,10 +197,10 @@ def spent_text(spent: dict[str, Any]) -> str:
     cost = "" if spent["dollars"] is None else f", ${spent['dollars']:.4f}"
     text = f"{shell.plural(spent['questions'], 'question')}, {tokens}{cost}"
     dropped, bounded = spent["claims_dropped"], spent["weights_bounded"]
-    if dropped or bounded:
-        claims, weights = shell.plural(dropped, "claim"), shell.plural(bounded, "weight")
-        text += f"; the engine dropped {claims} and bounded {weights}, as principles/ says"
-    return text
+    done = [f"dropped {shell.plural(dropped, 'claim')}"] * bool(dropped)
+    done += [f"bounded {shell.plural(bounded, 'weight')}"] * bool(bounded)
+    said = f"; the engine {' and '.join(done)}, as principles/ says" if done else ""
+    return f"{text}{said}"
 
 
 def author_options(verb: Verb) -> Verb:
@@ -245,7 +245,7 @@ class _Shown(Progress):
         if not self._characters:
             self._started = time.monotonic()
         self._characters += len(piece)
-        self._tail = (self._tail + piece)[-60:]
+        self._tail = (self._tail + piece.replace("\n", " "))[-60:]
         if tokens is None:
             length = shell.plural(self._characters, "character")
         else:
