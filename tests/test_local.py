@@ -27,6 +27,7 @@ from lapt_rules.authors.emission import KEEP, emission_grammar
 from lapt_rules.authors.local import generation, open_local
 from lapt_rules.authors.local.generation import CHUNK
 from lapt_rules.authors.local.model import Local
+from lapt_rules.authors.naming import BackendSetting, backend_named
 from lapt_rules.cli.main import cli
 from lapt_rules.language.parser import parse
 from lapt_rules.logic.binding import bind
@@ -113,6 +114,40 @@ def test_a_name_that_cannot_be_reached_says_how_to_bring_it(
     assert "hf download nobody/no-such-model --local-dir no-such-model" in found.value.fix
     with pytest.raises(AuthorError, match="no such folder"):
         open_local("not a name")
+
+
+def test_weights_that_do_not_fit_into_memory_are_told_before_they_are_loaded(
+    words_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(words_folder / name, tmp_path)
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(2**42)  # it takes no room on the disk
+    with pytest.raises(AuthorError, match=r"its weights take 4398\.0 GB, \d+\.\d GB are free"):
+        open_local(str(tmp_path))
+
+
+def test_a_model_may_be_asked_without_a_grammar(words_folder: Path) -> None:
+    backend = backend_named(f"hf:{words_folder}", BackendSetting(grammar_field="none"))
+    assert backend is not None
+    assert not backend.constrains
+    assert not backend.reply(ask("nas201", most=5)).constrained
+
+
+def test_a_vocabulary_that_llguidance_refuses_is_told(
+    words: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PanicException(BaseException):
+        """As the Rust library raises it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PanicException("token 7 is not UTF-8")
+
+    monkeypatch.setattr("llguidance.hf.from_tokenizer", refuse)
+    local = Local("hf:odd", words._generator.model, words._tokenizer)
+    with pytest.raises(AuthorError, match="llguidance broke down: token 7") as found:
+        local.reply(ask("nas201", most=5))
+    assert "--grammar-field none" in found.value.fix
 
 
 def test_a_device_that_is_not_there_is_an_error_of_the_user(words_folder: Path) -> None:

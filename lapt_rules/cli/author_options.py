@@ -82,7 +82,8 @@ _OPTIONS = [
     click.option("--base-url", metavar="URL", callback=_no_key,
                  help="The server of an api: model.  [LAPT_API_URL, OPENAI_BASE_URL, OpenAI's]"),
     click.option("--grammar-field", default="auto", show_default=True, metavar="KIND",
-                 help="How it takes a grammar: auto, none, vllm, llamacpp, sglang, openai."),
+                 help="How it takes a grammar: auto, none, vllm, llamacpp, sglang, openai; for "
+                 "a local model auto or none."),
     click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=600.0,
                  show_default=True, metavar="SECONDS", help="For one reply of that server."),
     click.option("--token-budget", type=_ATLEAST1, metavar="N",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lapt_rules.authors.backend import AuthorError
 
-_FIX = "use an author that writes without a grammar, or report this grammar"
+_FIX = "write without a grammar, by --grammar-field none, or report this grammar"
 
 
 class Grammars:
