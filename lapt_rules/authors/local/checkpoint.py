@@ -38,6 +38,8 @@ def load(
     if is_local:
         os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
     try:
+        import platformdirs  # noqa: F401  (for a GGUF file)
+        import psutil  # noqa: F401  (for the memory that is free)
         import torch
         import transformers
     except ImportError as error:
